@@ -1,0 +1,1 @@
+"""Measurements: the raw ZeroMQ yardstick, loads, and the ratios between them."""

@@ -1,0 +1,122 @@
+"""What the simulation and the pure core cost: puts, events, a large join, a Merkle exchange, many keys."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from random import Random
+from typing import Any
+
+import psutil
+
+from dynalab.core.config import Config
+from dynalab.core.effects import Received, Send, Start
+from dynalab.core.membership import founding
+from dynalab.core.messages import Ping
+from dynalab.core.node import Node
+from dynalab.core.session import Session
+from dynalab.core.store import MemoryStore
+from dynalab.sim.cluster import Simulation
+
+VALUE = "v" * 100
+
+
+def puts_per_second(puts: int = 10_000) -> float:
+    """Simulated puts in one second of one core: three nodes, 64 under way, trace off."""
+    with Simulation(3, seed=1, trace=False) as simulation:
+        client = simulation.client("bench")
+        client.many([("put", f"w{number}", VALUE) for number in range(500)], 64)
+        begun = time.process_time()
+        client.many([("put", f"k{number}", VALUE) for number in range(puts)], 64)
+        return puts / (time.process_time() - begun)
+
+
+def events_against_heapq(events: int = 50_000) -> float:
+    """Bare `heapq` events for one event of the simulation; the node's own work included."""
+    heap: list[tuple[int, int]] = []
+    begun = time.process_time()
+    for number in range(events):
+        heapq.heappush(heap, (number * 7919 % 1000, number))
+        if len(heap) > 100:
+            heapq.heappop(heap)
+    bare = (time.process_time() - begun) / events
+    with Simulation(3, seed=1, trace=False, ping_ms=1, gossip_ms=0, anti_entropy_ms=0, handoff_ms=0) as simulation:
+        begun, before = time.process_time(), _events(simulation)
+        simulation.run(ms=events / 20)
+        return (time.process_time() - begun) / (_events(simulation) - before) / bare
+
+
+def _events(simulation: Simulation) -> int:
+    return int(simulation.metrics()["messages"])
+
+
+def large_join_s(nodes: int = 1_000, keys: int = 100_000) -> tuple[float, float]:
+    """One join in a simulated cluster: seconds of real time for everything, and peak memory in MB."""
+    begun = time.perf_counter()
+    quiet: dict[str, Any] = {
+        "ping_ms": 0,
+        "anti_entropy_ms": 0,
+        "gossip_ms": 5_000,
+        "handoff_ms": 5_000,
+        "trace": False,
+    }
+    with Simulation(nodes, seed=1, partitions=4096, storage="memory", **quiet) as simulation:
+        simulation.client("bench").many([("put", f"k{number}", number) for number in range(keys)], 256)
+        simulation.join("joiner", timeout_ms=600_000)
+        peak_mb = psutil.Process().memory_info().rss / 1e6
+        return time.perf_counter() - begun, peak_mb
+
+
+def merkle_share(keys: int = 100_000, differences: int = 100) -> float:
+    """Bytes of an exchange of `keys` keys with `differences`, as a share of sending everything."""
+    from dynalab.codec.wire import encode
+
+    config = Config(trace=False, partitions=2, ping_ms=0, gossip_ms=0, handoff_ms=0, n=2, r=1, w=2, storage="memory")
+    nodes = {name: Node(name, config, b"secret", MemoryStore(), Random(name)) for name in "AB"}
+    for node in nodes.values():
+        node.handle(Start(founding("AB", config)), 0, 0)
+    session = Session("bench", config, "bench")
+    full = 0
+    for number in range(keys):
+        for effect in nodes["A"].handle(Received("client:bench", session.put(f"k{number}", VALUE)), 0, 0):
+            if isinstance(effect, Send):
+                full += len(encode(effect.message))
+                for answer in nodes["B"].handle(Received("A", effect.message), 0, 0) if number >= differences else ():
+                    if isinstance(answer, Send):
+                        nodes["A"].handle(Received("B", answer.message), 0, 0)
+    return _exchanged_bytes(nodes) / full
+
+
+def _exchanged_bytes(nodes: dict[str, Node]) -> int:
+    """Run one round of A's anti-entropy to its end; the bytes of all its messages."""
+    from dynalab.codec.wire import encode
+    from dynalab.core.effects import TimerFired
+
+    size = 0
+    waiting = [("A", effect) for effect in nodes["A"].handle(TimerFired("antientropy"), 1, 1)]
+    while waiting:
+        sender, effect = waiting.pop(0)
+        if isinstance(effect, Send) and not isinstance(effect.message, Ping):
+            size += len(encode(effect.message))
+            answers = nodes[effect.to].handle(Received(sender, effect.message), 1, 1)
+            waiting += [(effect.to, answer) for answer in answers]
+    return size
+
+
+def put_cost_growth(small: int = 1_000, large: int = 200_000) -> float:
+    """The cost of a put on a replica with `large` keys, against one with `small`."""
+
+    def cost(keys: int) -> float:
+        config = Config(trace=False, ping_ms=0, gossip_ms=0, handoff_ms=0, n=1, r=1, w=1, storage="memory")
+        node = Node("A", config, b"secret", MemoryStore(), Random(1))
+        node.handle(Start(founding("A", config)), 0, 0)
+        session = Session("bench", config, "bench")
+        for number in range(keys):
+            node.handle(Received("client:bench", session.put(f"k{number}", VALUE)), 0, 0)
+        messages = [session.put(f"m{number}", VALUE) for number in range(5_000)]
+        begun = time.process_time()
+        for message in messages:
+            node.handle(Received("client:bench", message), 0, 0)
+        return time.process_time() - begun
+
+    return cost(large) / cost(small)

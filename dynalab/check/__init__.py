@@ -1,0 +1,1 @@
+"""Judges of histories and traces: what must hold, whatever happened."""

@@ -1,0 +1,7 @@
+"""`python -m dynalab.cli` is `dynalab`."""
+
+import sys
+
+from dynalab.cli import main
+
+sys.exit(main())

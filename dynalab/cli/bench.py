@@ -1,0 +1,73 @@
+"""`dynalab bench`: our speed beside the yardstick's, on this machine, in these minutes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+HELP = "measure speed as ratios to raw ZeroMQ on this machine"
+EXAMPLES = (
+    "dynalab bench                    every figure, beside its target",
+    "dynalab bench puts gets          two of them",
+    "dynalab bench floor              the yardstick alone",
+    "dynalab bench --check            exit code 1 when a figure misses its target",
+    "dynalab bench --json             for programs",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("figures", nargs="*", metavar="figure", help="names of figures, or floor (default: all)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a figure misses its target")
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of the table")
+    parser.add_argument("--list", action="store_true", help="name the figures and their targets, measure nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure; 0 unless --check finds a figure off its target."""
+    from dynalab.bench.figures import FIGURES
+    from dynalab.cli import DONE, FAILED, NOT_UNDERSTOOD
+
+    if options.figures == ["floor"]:
+        return _floor(options.json)
+    unknown = sorted(set(options.figures) - {figure.name for figure in FIGURES})
+    if unknown:
+        names = ", ".join(figure.name for figure in FIGURES)
+        print(f"dynalab bench: no figure is called {unknown[0]!r}; there are floor, {names}", file=sys.stderr)
+        return NOT_UNDERSTOOD
+    chosen = [figure for figure in FIGURES if not options.figures or figure.name in options.figures]
+    if options.list:
+        for figure in chosen:
+            print(
+                f"{figure.name:<10} {'at least' if figure.at_least else 'at most':<8} {figure.target:<8g} {figure.says}"
+            )
+        return DONE
+    results = [figure.run(lambda line: print(line, file=sys.stderr, flush=True)) for figure in chosen]
+    print(json.dumps(results)) if options.json else _print_table(results)
+    return FAILED if options.check and not all(result["met"] for result in results) else DONE
+
+
+def _print_table(results: list[dict[str, Any]]) -> None:
+    print(f"{'figure':<10} {'median':>9} {'spread':>19}  {'target':<15} met")
+    for result in results:
+        low, high = result["spread"]
+        target = f"{'at least' if result['at_least'] else 'at most'} {result['target']:g}"
+        spread = f"{low:.3g} to {high:.3g}"
+        met = "yes" if result["met"] else "NO"
+        print(f"{result['name']:<10} {result['median']:>9.3g} {spread:>19}  {target:<15} {met}")
+
+
+def _floor(as_json: bool) -> int:
+    from dynalab.bench.floor import measure
+
+    loads = [(kind, under_way) for kind in ("put", "get") for under_way in (1, 64, 256)]
+    rates = [(*load, measure(*load, 1_500 if load[1] == 1 else 15_000)) for load in loads]
+    if as_json:
+        print(json.dumps([{"kind": kind, "outstanding": under_way, **vars(rate)} for kind, under_way, rate in rates]))
+        return 0
+    for kind, under_way, rate in rates:
+        took = f"p50 {rate.p50_us:>7,.0f} us  p99 {rate.p99_us:>7,.0f} us"
+        print(f"{kind}  {under_way:>3} under way  {rate.per_second:>8,.0f}/s  {took}")
+    return 0

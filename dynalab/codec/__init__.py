@@ -1,0 +1,1 @@
+"""Bytes: messages, records and trace files as bounded, versioned msgpack; the only serialisation."""

@@ -1,0 +1,72 @@
+"""Whom a request asks, and who stands in for a home that cannot be reached: the sloppy quorum (paper 4.6).
+
+Rule 1: homes first; for one that is believed down, or stays silent, the next healthy node of the walk.
+Rule 2: nobody is asked twice for one request, so a quorum counts distinct nodes.
+Rule 3: a stand-in for a write keeps it as a hint for that home.
+"""
+
+from __future__ import annotations
+
+from dynalab.core import student
+from dynalab.core.desk import Desk
+from dynalab.core.membership import Membership
+from dynalab.core.messages import ReplicaGet, ReplicaPut
+from dynalab.core.replica import Replica
+from dynalab.core.requests import PutRequest, Request
+from dynalab.core.ring import position_of
+
+
+class Asking:
+    """Sends the questions of one coordinator."""
+
+    def __init__(self, desk: Desk, replica: Replica, membership: Membership) -> None:
+        self.desk = desk
+        self.replica = replica
+        self.membership = membership
+
+    def ask_home(self, request: Request, home: str) -> None:
+        """Ask a home, or whoever stands in for it when it is believed down (4.6)."""
+        if self.sloppy and not self.membership.detector.believes_up(home):
+            stand_in = self.stand_in(request, home)
+            if stand_in is not None:
+                self.ask(request, stand_in, home)
+                return
+        self.ask(request, home, "")
+
+    def ask(self, request: Request, node: str, home: str) -> None:
+        request.asked[node] = home
+        if isinstance(request, PutRequest):
+            self.desk.send(node, ReplicaPut(request.op, request.key, request.state, home))
+        else:
+            self.desk.send(node, ReplicaGet(request.op, request.key))
+
+    def stand_in(self, request: Request, home: str) -> str | None:
+        """The next healthy node of the walk that nobody has asked yet."""
+        walk = self.membership.walk(position_of(request.key))
+        believes_up = self.membership.detector.believes_up
+        candidates = [n for n in request.untried(walk) if n != self.desk.name and believes_up(n)]
+        return student.fallback(self.desk, home, candidates)
+
+    def replace(self, request: Request, node: str) -> None:
+        """`node` is silent, or refused: ask the next one in its place, or keep the hint here."""
+        request.given_up.add(node)
+        if not self.sloppy:
+            return
+        home = request.asked[node] or node
+        stand_in = self.stand_in(request, home)
+        if stand_in is not None:
+            self.ask(request, stand_in, home)
+            return
+        if isinstance(request, PutRequest):
+            self.keep_hint_here(request, home)
+        if home not in request.asked and home != self.desk.name:
+            self.ask(request, home, "")  # The last resort: it was only believed to be down.
+
+    def keep_hint_here(self, request: PutRequest, home: str) -> None:
+        if home != self.desk.name and home in request.uncovered():
+            self.replica.keep_hint(home, request.key, request.state)
+            request.kept_here.append(home)
+
+    @property
+    def sloppy(self) -> bool:
+        return self.desk.config.hints and not self.desk.config.strict

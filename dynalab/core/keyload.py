@@ -1,0 +1,40 @@
+"""How many client requests each key range gets, as its coordinators see it (paper 6.2, load balance).
+
+Old requests count less and less: all counts are halved every minute.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynalab.core.ring import Ring
+
+HALF_LIFE_US = 60_000_000
+
+
+class KeyLoad:
+    """Counts of one node, by the number of the key range; ranges of another ring are forgotten."""
+
+    def __init__(self) -> None:
+        #: {number of the key range: requests}
+        self._counts: dict[int, float] = {}
+        self._since_us = 0
+        self._ranges = 0
+
+    def count(self, ring: Ring, position: int, now_us: int) -> None:
+        """One more request for a key at this position."""
+        if len(ring.ranges) != self._ranges:
+            self._counts, self._ranges = {}, len(ring.ranges)
+        key_range = ring.range_index(position)
+        if now_us - self._since_us > HALF_LIFE_US:
+            self._halve(now_us)
+        self._counts[key_range] = self._counts.get(key_range, 0) + 1
+
+    def told(self) -> dict[str, Any]:
+        """For inspections: ``{"load": {number of the key range, as text: requests}}``."""
+        return {"load": {str(number): round(count, 1) for number, count in sorted(self._counts.items())}}
+
+    def _halve(self, now_us: int) -> None:
+        by = 2.0 ** ((now_us - self._since_us) // HALF_LIFE_US)
+        self._counts = {number: count / by for number, count in self._counts.items() if count / by >= 0.5}
+        self._since_us = now_us

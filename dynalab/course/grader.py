@@ -1,0 +1,184 @@
+"""Grade one submission: transplant, second opinion, then the notebook itself; and say why.
+
+Theory of operation.
+
+    refused        the answer breaks a rule (rules.py); it is not run
+    not started    missing, or as students got it
+    not yet        the second opinion says no: a check failed with the answer in a process of its own
+    passed         the second opinion and the key's own notebook, run by nbval, both say yes
+    look           they disagree, even after another run alone; no points, and a human should look
+
+Rule 1: an answer gets its points only when both ways say yes, so a disguise has to fool both.
+Rule 2: only answers with a good second opinion enter the notebook, so no answer can spoil another.
+Rule 3: what ran out of time, or failed there, is run once more alone.
+Rule 4: scores follow from the submission and the seed; grading again gives the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dynalab.course.confined import Ended, run_confined
+from dynalab.course.exercises import written
+from dynalab.course.plugin import RESULTS
+from dynalab.course.rules import broken_rules
+from dynalab.course.transplant import Handed, Key, handed_in, is_stub, transplanted
+
+SEED = "2007"
+"""Grading uses another seed than the classroom; the year of the paper."""
+
+OPINION_S = 60.0
+NOTEBOOK_S = 90.0
+CELL_S = 30
+
+STATUSES = ("passed", "not yet", "not started", "refused", "look")
+
+
+@dataclass
+class Result:
+    """How one task went."""
+
+    task: str
+    status: str
+    points: int
+    most: int
+    text: str = ""
+
+
+@dataclass
+class Grade:
+    """How one submission went.
+
+    Attributes:
+        student: who.
+        exercise: as ``03-quorums``.
+        results: one for every task.
+        notes: what was mended or is odd.
+        seed: of the cases.
+        answers: ``{task: source}``, for the search for near-identical ones.
+    """
+
+    student: str
+    exercise: str
+    results: list[Result] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seed: str = SEED
+    answers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def score(self) -> int:
+        """Points earned."""
+        return sum(result.points for result in self.results)
+
+    @property
+    def most(self) -> int:
+        """Points there were."""
+        return sum(result.most for result in self.results)
+
+    @property
+    def flags(self) -> list[str]:
+        """What a human should look at."""
+        return [f"{result.task}: {result.status}" for result in self.results if result.status in ("look", "refused")]
+
+
+def grade(path: Path, key: Key, student: str, seed: str = SEED, with_notebook: bool = True) -> Grade:
+    """Grade one file; whatever is in it, this returns."""
+    handed = handed_in(path, key)
+    graded = Grade(student, key.name, notes=handed.notes, seed=seed, answers=handed.found)
+    if handed.unreadable:
+        graded.notes.append(handed.unreadable)
+    verdicts = _first_look(key, handed)
+    open_ = {task: handed.found[task] for task in key.points if task not in verdicts}
+    with tempfile.TemporaryDirectory(prefix="dynalab-grade-") as folder:
+        verdicts |= _opinions(key, open_, seed, _room(folder, "opinion"))
+        good = {task: text for task, text in open_.items() if verdicts[task][0] == "passed"}
+        if good and with_notebook:
+            verdicts |= _in_notebook(key, good, seed, Path(folder))
+    for task, most in key.points.items():
+        status, text = verdicts[task]
+        graded.results.append(Result(task, status, most if status == "passed" else 0, most, text))
+    return graded
+
+
+Verdicts = dict[str, tuple[str, str]]
+
+
+def _first_look(key: Key, handed: Handed) -> Verdicts:
+    """What needs no run."""
+    verdicts: Verdicts = {}
+    for task in key.points:
+        source = handed.found.get(task)
+        if source is None or is_stub(source, key.stubs[task]):
+            verdicts[task] = ("not started", "nothing was answered")
+        elif broken := broken_rules(source):
+            verdicts[task] = ("refused", "this answer was not run:\n" + "\n".join(broken[:5]))
+    return verdicts
+
+
+def _room(folder: str | Path, name: str) -> Path:
+    room = Path(folder) / name
+    room.mkdir()
+    return room
+
+
+def _opinions(key: Key, open_: dict[str, str], seed: str, folder: Path) -> Verdicts:
+    """The second opinion on each answer; one that stops the run is alone to blame."""
+    verdicts: Verdicts = {}
+    waiting = dict(open_)
+    while waiting:
+        given = json.dumps({"seed": seed, "answers": waiting, "names": key.names})
+        ended = run_confined([sys.executable, "-m", "dynalab.course.opinion"], folder, OPINION_S, {}, given)
+        for line in _lines(ended.output):
+            verdicts[line["task"]] = ("passed", "") if line["passed"] else ("not yet", line["text"])
+        waiting = {task: text for task, text in waiting.items() if task not in verdicts}
+        if waiting:  # The first without a verdict stopped the run.
+            task = next(iter(waiting))
+            verdicts[task] = ("not yet", f"your answer stopped the check: {ended.why or _last(ended.output)}")
+            del waiting[task]
+    return verdicts
+
+
+def _in_notebook(key: Key, good: dict[str, str], seed: str, folder: Path) -> Verdicts:
+    """Run the key with these answers; what fails is run once more alone."""
+    passed, texts = _nbval(key, good, seed, _room(folder, "all"))
+    verdicts: Verdicts = {}
+    for task, source in good.items():
+        if not passed.get(task):
+            again, texts = _nbval(key, {task: source}, seed, _room(folder, task))
+            if not again.get(task):
+                verdicts[task] = ("look", "right by itself, but not in the notebook:\n" + texts.get(task, ""))
+    return verdicts
+
+
+def _nbval(key: Key, given: dict[str, str], seed: str, folder: Path) -> tuple[dict[str, bool], dict[str, str]]:
+    """``{task: passed}`` and ``{task: what was said}`` of one run of the key with these answers."""
+    folder = folder.resolve()
+    notebook, results = folder / "exercise.ipynb", folder.parent / f"{folder.name}.results"
+    notebook.write_text(written(transplanted(key, given)), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--noconftest"]
+    command += ["-c", "/dev/null", "--rootdir", str(folder), "-p", "nbval.plugin", "-p", "dynalab.course.plugin"]
+    command += ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_S}", str(notebook)]
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ended = run_confined(command, folder, NOTEBOOK_S, quick | {"DYNALAB_SEED": seed, RESULTS: str(results)})
+    said = _lines(results.read_text(encoding="utf-8")) if results.exists() else []
+    passed = {line["task"]: bool(line["passed"]) for line in said}
+    texts = {line["task"]: line["text"] for line in said}
+    return passed, {task: texts.get(task) or _stopped(ended) for task in given}
+
+
+def _stopped(ended: Ended) -> str:
+    return ended.why or f"the run ended before this task: {_last(ended.output)}"
+
+
+def _last(output: str) -> str:
+    return " / ".join(output.strip().splitlines()[-3:])[-500:] or "without a word"
+
+
+def _lines(output: str) -> list[dict[str, Any]]:
+    """The JSON objects among the lines of an output."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith('{"task"') and line.endswith("}")]

@@ -1,0 +1,1 @@
+"""What the HTTP face is made of; `dynalab.http` puts it together."""

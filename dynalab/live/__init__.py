@@ -1,0 +1,1 @@
+"""The nodes of `dynalab.core` as operating system processes over ZeroMQ."""

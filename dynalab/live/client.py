@@ -1,0 +1,382 @@
+"""The owner's side of all connections: one thread that speaks for every client, and for the owner itself.
+
+Theory of operation.
+ZeroMQ sockets belong to one thread, so one thread has them all: a line is one user's connection to one node.
+Verbs, on whatever thread, post what they want and get a future; a byte through a pair of sockets wakes the thread.
+A request that is not answered by its deadline, and a grace for the way back, fails here.
+
+Rule 1: nothing that arrives ends the thread; what cannot be read is counted.
+Rule 2: every request ends once: by an answer, by its deadline, or when the lines close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread, current_thread
+from typing import Any, NamedTuple
+
+import msgspec
+import zmq
+
+from dynalab.codec.wire import WireError, decode, encode
+from dynalab.core.errors import BadRequest, DynalabError, NodeIsDown, RequestTimedOut
+from dynalab.core.messages import CLIENT_REPLIES, ClientGet, ClientLeave, ClientMove, Message
+from dynalab.live import control
+from dynalab.live.control import Answer, Events, Printed
+from dynalab.live.keys import CONTROL, KeyPair, prove
+from dynalab.live.record import Recorder
+from dynalab.live.transport import HEADER, NOBLOCK, shape
+
+GRACE_US = 500_000
+"""How long after its deadline a request's answer is still waited for."""
+
+DRAIN_MESSAGES_MAX = 256
+"""Messages taken from one line before the others have their turn."""
+
+PATIENCE_MS = 1_000
+RECORDS_KEPT = 500
+"""Events of one client that wait before they join the trace."""
+
+
+class Reply(NamedTuple):
+    """A node's answer to a client, and how long it took."""
+
+    message: Message
+    latency_us: int
+
+
+Ended = Callable[[Reply | DynalabError], None]
+"""Told how a request ended, on the thread of the lines; must not raise."""
+
+
+class _Ask:
+    """One request under way."""
+
+    __slots__ = ("done", "ended", "message", "node", "since_us", "user")
+
+    def __init__(self, user: str, node: str, message: Message, ended: Ended, since_us: int) -> None:
+        self.user = user
+        self.node = node
+        self.message = message
+        self.ended = ended
+        self.since_us = since_us
+        self.done = False
+
+    def end(self, outcome: Reply | DynalabError) -> None:
+        """Tell whoever asked, once."""
+        if not self.done:
+            self.done = True
+            self.ended(outcome)
+
+
+class _Line:
+    """One user's connection to one node."""
+
+    def __init__(self, user: str, node: str, socket_: zmq.Socket[bytes]) -> None:
+        self.user = user
+        self.node = node
+        self.socket = socket_
+        #: {request id: those who asked with it}
+        self.asked: dict[str, list[_Ask]] = {}
+        #: {number: future} of orders, on a control line
+        self.ordered: dict[int, Future[Answer]] = {}
+
+
+def _new_future() -> Future[Any]:
+    """A future that cannot be cancelled: the request is on its way."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+class Lines:
+    """All connections of one cluster's owner.
+
+    Args:
+        control_keys: the owner's own key pair.
+        origin_ns: the monotonic time that is 0 in the trace.
+        tracing: whether to record what clients send and receive.
+        on_news: ``on_news(node, batch of events or prints)``, called on the thread of this object.
+    """
+
+    def __init__(
+        self, control_keys: KeyPair, origin_ns: int, tracing: bool, on_news: Callable[[str, Events | Printed], None]
+    ) -> None:
+        self.unreadable = 0
+        self._origin_ns = origin_ns
+        self._tracing = tracing
+        self._on_news = on_news
+        self._keys: dict[str, KeyPair] = {CONTROL: control_keys}
+        #: {node: (endpoint, public key)}
+        self._nodes: dict[str, tuple[str, bytes]] = {}
+        #: {(user, node): line}
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._by_socket: dict[Any, _Line] = {}
+        self._recorders: dict[str, Recorder] = {}
+        #: heap of (deadline, order, ask)
+        self._deadlines: list[tuple[int, int, _Ask]] = []
+        self._count = 0
+        self._posted: deque[Callable[[], None]] = deque()
+        self._woken = False
+        self._closing = False
+        self._over = False
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._zmq_context: zmq.Context[Any] = zmq.Context()
+        self._poller = zmq.Poller()
+        self._poller.register(self._wake_in, zmq.POLLIN)
+        self._thread = Thread(target=self._run, name="dynalab-lines", daemon=True)
+        self._thread.start()
+
+    def now_us(self) -> int:
+        """Microseconds since the cluster's start."""
+        return (time.monotonic_ns() - self._origin_ns) // 1000
+
+    # For any thread ----------------------------------------------------------------------------
+
+    def admit(self, user: str, keys: KeyPair) -> None:
+        """Speak for a client with these keys from now on."""
+        self._post(lambda: self._keys.__setitem__(user, keys))
+
+    def locate(self, node: str, endpoint: str, key: bytes) -> None:
+        """A node listens there from now on."""
+        self._post(lambda: self._locate(node, endpoint, key))
+
+    def lose(self, node: str) -> None:
+        """A node's process is gone: its lines close, and orders it has not answered fail."""
+        self._post(lambda: self._lose(node))
+
+    def request(self, user: str, node: str, message: Message, ended: Ended) -> None:
+        """Send a client's request; `ended` is told the reply, or RequestTimedOut, or NodeIsDown."""
+        ask = _Ask(user, node, message, ended, self.now_us())
+        if current_thread() is self._thread:
+            self._ask(ask)
+        else:
+            self._post(lambda: self._ask(ask))
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Run `act` on the thread of the lines; it must not raise."""
+        self._post(act)
+
+    def order(self, node: str, order: control.Order) -> Future[Answer]:
+        """Send an order on the control line; the future fails with NodeIsDown when the process ends first."""
+        future: Future[Answer] = _new_future()
+        self._post(lambda: self._order(node, order, future))
+        return future
+
+    def records(self) -> Future[list[tuple[str, Events]]]:
+        """What clients have done since the last time, as batches."""
+        future: Future[list[tuple[str, Events]]] = _new_future()
+        self._post(lambda: future.set_result(self._take_records()))
+        return future
+
+    def close(self) -> None:
+        """End the thread; whoever still waits gets NodeIsDown."""
+        self._closing = True
+        self._post(lambda: None)
+        self._thread.join()
+
+    def _post(self, act: Callable[[], None]) -> None:
+        self._posted.append(act)
+        if self._over:
+            self._do_posted()  # No node is left, so everything ends at once.
+        elif not self._woken:
+            self._woken = True
+            with contextlib.suppress(OSError):  # The thread has just ended; it does what is posted before it does.
+                self._wake_out.send(b"!")
+
+    # The thread --------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._closing:
+            for ready, _ in self._poller.poll(self._patience_ms()):
+                if ready == self._wake_in.fileno():
+                    self._awake()
+                elif ready in self._by_socket:  # Else it was closed by what came before it in this turn.
+                    self._drain(self._by_socket[ready])
+            self._expire()
+        self._shut()
+
+    def _awake(self) -> None:
+        self._wake_in.recv(4096)
+        self._woken = False  # Before the queue is emptied: what is posted from here on wakes us again.
+        self._do_posted()
+
+    def _do_posted(self) -> None:
+        while self._posted:
+            act = self._posted.popleft()
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - one wish that goes wrong must not end all lines
+                report = (type(error), error, error.__traceback__, current_thread())
+                threading.excepthook(threading.ExceptHookArgs(report))
+
+    def _patience_ms(self) -> int:
+        if not self._deadlines:
+            return PATIENCE_MS
+        return min(max(0, -(-(self._deadlines[0][0] - self.now_us()) // 1000)), PATIENCE_MS)
+
+    def _expire(self) -> None:
+        now_us = self.now_us()
+        while self._deadlines and (self._deadlines[0][0] <= now_us or self._deadlines[0][2].done):
+            ask = heapq.heappop(self._deadlines)[2]
+            if not ask.done:
+                self._give_up(ask)
+
+    def _give_up(self, ask: _Ask) -> None:
+        """Nobody can say any more whether a write happened."""
+        line = self._lines.get((ask.user, ask.node))
+        if line is not None and ask in line.asked.get(ask.message.request, []):
+            line.asked[ask.message.request].remove(ask)
+        waited_ms = (self.now_us() - ask.since_us) / 1000
+        late = RequestTimedOut(
+            f"node {ask.node} did not answer {type(ask.message).__name__} {ask.message.request!r} within "
+            f"{waited_ms:.0f} ms; "
+            + ("a get changes nothing" if isinstance(ask.message, ClientGet) else "it may have happened, or may yet")
+        )
+        late.definite = isinstance(ask.message, ClientGet)
+        ask.end(late)
+
+    def _drain(self, line: _Line) -> None:
+        for _ in range(DRAIN_MESSAGES_MAX):
+            try:
+                frame = line.socket.recv(NOBLOCK)
+            except zmq.Again:
+                return
+            if len(frame) <= HEADER.size:
+                self.unreadable += 1
+                continue
+            number = HEADER.unpack_from(frame)[0]
+            try:
+                self._hear(line, number, frame[HEADER.size :])
+            except (WireError, msgspec.MsgspecError):
+                self.unreadable += 1
+
+    def _hear(self, line: _Line, number: int, payload: bytes) -> None:
+        if line.user != CONTROL:
+            self._hear_reply(line, number, payload)
+            return
+        told = control.read_answer(payload)
+        if isinstance(told, (Events, Printed)):
+            self._on_news(line.node, told)
+        elif number in line.ordered:
+            line.ordered.pop(number).set_result(told)
+
+    def _hear_reply(self, line: _Line, number: int, payload: bytes) -> None:
+        message = decode(payload)
+        if not isinstance(message, CLIENT_REPLIES):
+            self.unreadable += 1
+            return
+        if self._tracing:
+            self._recorder(line.user).message("receive", message, line.node, len(payload), number, line.node)
+        waiting = line.asked.pop(message.request, [])
+        now_us = self.now_us()
+        for ask in waiting:
+            ask.end(Reply(message, now_us - ask.since_us))
+
+    def _ask(self, ask: _Ask) -> None:
+        line = self._line(ask.user, ask.node)
+        if line is None:
+            ask.end(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
+            return
+        try:
+            payload = encode(ask.message)
+        except WireError as error:
+            ask.end(BadRequest(f"this cannot be sent: {error}"))
+            return
+        number = 0
+        if self._tracing:
+            number = self._recorder(ask.user).message("send", ask.message, ask.node, len(payload), 0)
+        self._say(line, HEADER.pack(number) + payload)
+        line.asked.setdefault(ask.message.request, []).append(ask)
+        wish = isinstance(ask.message, (ClientLeave, ClientMove))
+        wait_us = 10_000_000 if wish else ask.message.timeout_us + GRACE_US
+        self._count += 1
+        heapq.heappush(self._deadlines, (ask.since_us + wait_us, self._count, ask))
+
+    def _order(self, node: str, order: control.Order, future: Future[Answer]) -> None:
+        line = self._line(CONTROL, node)
+        if line is None:
+            future.set_exception(NodeIsDown(f"node {node} is not running"))
+            return
+        self._count += 1
+        line.ordered[self._count] = future
+        self._say(line, HEADER.pack(self._count) + control.encode(order))
+
+    def _say(self, line: _Line, frame: bytes) -> None:
+        """What finds no room is lost like on any network; its deadline tells whoever waits."""
+        try:
+            line.socket.send(frame, NOBLOCK)
+        except zmq.Again:
+            self.unreadable += 1
+
+    # Lines -------------------------------------------------------------------------------------
+
+    def _line(self, user: str, node: str) -> _Line | None:
+        line = self._lines.get((user, node))
+        if line is None and node in self._nodes:
+            line = self._connect(user, node)
+        return line
+
+    def _connect(self, user: str, node: str) -> _Line:
+        endpoint, key = self._nodes[node]
+        dealer = self._zmq_context.socket(zmq.DEALER)
+        shape(dealer)
+        prove(dealer, self._keys[user], key)
+        dealer.connect(endpoint)
+        line = _Line(user, node, dealer)
+        self._lines[user, node] = self._by_socket[dealer] = line
+        self._poller.register(dealer, zmq.POLLIN)
+        return line
+
+    def _locate(self, node: str, endpoint: str, key: bytes) -> None:
+        self._lose(node)
+        self._nodes[node] = (endpoint, key)
+
+    def _lose(self, node: str) -> None:
+        self._nodes.pop(node, None)
+        for line in [line for line in self._lines.values() if line.node == node]:
+            self._disconnect(line)
+
+    def _disconnect(self, line: _Line) -> None:
+        del self._lines[line.user, line.node], self._by_socket[line.socket]
+        self._poller.unregister(line.socket)
+        line.socket.close()
+        for future in line.ordered.values():
+            future.set_exception(NodeIsDown(f"node {line.node} ended before it answered"))
+
+    def _shut(self) -> None:
+        self._nodes.clear()  # What is still posted finds no node, and so ends.
+        self._over = True
+        self._do_posted()
+        for line in list(self._lines.values()):
+            self._disconnect(line)
+        for _, _, ask in self._deadlines:
+            if not ask.done:
+                self._give_up(ask)
+        self._wake_in.close()
+        self._wake_out.close()
+        self._zmq_context.destroy(linger=0)
+
+    # Records -----------------------------------------------------------------------------------
+
+    def _recorder(self, user: str) -> Recorder:
+        recorder = self._recorders.get(user)
+        if recorder is None:
+            recorder = self._recorders[user] = Recorder(1, True, self.now_us)
+        if len(recorder) >= RECORDS_KEPT:
+            batch = recorder.batch()
+            assert batch is not None
+            self._on_news(user, batch)
+        return recorder
+
+    def _take_records(self) -> list[tuple[str, Events]]:
+        batches = [(user, recorder.batch()) for user, recorder in self._recorders.items()]
+        return [(user, batch) for user, batch in batches if batch is not None]

@@ -1,0 +1,110 @@
+"""Who may speak to a node: CURVE key pairs, and the ZAP handler that checks them.
+
+Theory of operation.
+Every node, every client and the cluster's own control line has one key pair.
+A node lets in only peers whose public key is on its list (`Gate`); everybody else stays outside the handshake,
+so nothing of theirs is ever delivered.
+The list gives each key a name, and ZeroMQ attaches that name to every message of the connection ("User-Id").
+
+Rule 1: the sender of a message is that name.
+A routing id is chosen by the peer and proves nothing; nothing is remembered by routing id.
+Rule 2: the name comes from this node's own list alone: ZeroMQ keeps a ZAP reply's User-Id
+even when the peer's handshake claims a property of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import zmq
+from zmq.utils import z85
+
+CONTROL = "control"
+"""The User-Id of the cluster's own line: the process that started the nodes."""
+
+CLIENT = "client:"
+"""What the User-Id of every client begins with; node names hold no colon."""
+
+ZAP_ADDRESS = "inproc://zeromq.zap.01"
+ZAP_DOMAIN = b"dynalab"
+ZAP_FRAMES = 7
+"""Version, request id, domain, address, routing id, mechanism, and one credential: the CURVE public key."""
+
+
+class KeyPair(NamedTuple):
+    """A CURVE key pair, each key as 40 characters of Z85."""
+
+    public: bytes
+    secret: bytes
+
+    @classmethod
+    def new(cls) -> KeyPair:
+        """A fresh pair of the operating system's randomness."""
+        return cls(*zmq.curve_keypair())
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.public.decode()})"  # A secret has no place in a log.
+
+
+class Gate:
+    """A node's doorman: answers ZeroMQ's questions whether a key may come in.
+
+    Bind it before any socket that it guards.
+
+    Args:
+        zmq_context: the node's own.
+        allowed: `{public key: name}`.
+    """
+
+    def __init__(self, zmq_context: zmq.Context[Any], allowed: Mapping[bytes, str]) -> None:
+        self.refused = 0
+        #: {raw public key, 32 bytes: name in UTF-8}
+        self._names: dict[bytes, bytes] = {}
+        self.allow(allowed)
+        self.socket: zmq.Socket[bytes] = zmq_context.socket(zmq.ROUTER)
+        self.socket.linger = 0
+        self.socket.bind(ZAP_ADDRESS)
+
+    def allow(self, allowed: Mapping[bytes, str]) -> None:
+        """Let these keys in from now on, under these names, and no others."""
+        self._names = {bytes(z85.decode(key)): name.encode() for key, name in allowed.items()}
+
+    def answer(self) -> None:
+        """Answer every question that waits."""
+        while True:
+            try:
+                asker, empty, *question = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.socket.send_multipart([asker, empty, *self._verdict(question)], zmq.NOBLOCK)
+
+    def _verdict(self, question: list[bytes]) -> list[bytes]:
+        version, request = (*question, b"", b"")[:2]
+        name = self._name(question)
+        if name is None:
+            self.refused += 1
+            return [version, request, b"400", b"not on the list", b"", b""]
+        return [version, request, b"200", b"OK", name, b""]
+
+    def _name(self, question: list[bytes]) -> bytes | None:
+        if len(question) != ZAP_FRAMES or question[2] != ZAP_DOMAIN or question[5] != b"CURVE":
+            return None
+        return self._names.get(question[6])
+
+    def close(self) -> None:
+        """Stop answering; connections under way then fail."""
+        self.socket.close()
+
+
+def guard_server(socket: zmq.Socket[bytes], keys: KeyPair) -> None:
+    """Let only peers in that prove a key the `Gate` knows; call it before binding."""
+    socket.curve_server = True
+    socket.curve_publickey, socket.curve_secretkey = keys
+    socket.zap_domain = ZAP_DOMAIN
+
+
+def prove(socket: zmq.Socket[bytes], keys: KeyPair, server: bytes) -> None:
+    """Connect as the owner of `keys`, to the owner of the public key `server` and nobody else."""
+    socket.curve_publickey, socket.curve_secretkey = keys
+    socket.curve_serverkey = server

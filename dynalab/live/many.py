@@ -1,0 +1,79 @@
+"""Many requests of one client under way at once (paper 6.4: how clients really load a cluster).
+
+A window runs on the thread that speaks for the clients: an answer that arrives there
+sends the next request at once, and no other thread is woken before the last answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from dynalab.core.errors import DynalabError
+from dynalab.core.operations import Operation, checked_outstanding, taken_apart
+from dynalab.core.session import Ack, Got
+
+Submit = Callable[[str, list[Any], dict[str, Any], Callable[[Any], None]], None]
+"""``submit(kind, arguments, options, ended)`` begins one request; `ended` is told its result or its error."""
+
+
+class Many:
+    """A window over operations.
+
+    Args:
+        call: ``call(act)`` runs `act` on the thread that speaks for the clients.
+        submit: begins one request.
+        operations: see `core.operations`.
+        outstanding: how many are under way at any time.
+
+    Attributes:
+        future: the list of results and errors, in the order of the operations.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Callable[[], None]], None],
+        submit: Submit,
+        operations: Iterable[Operation],
+        outstanding: int,
+    ) -> None:
+        self.future: Future[list[Ack | Got | DynalabError]] = Future()
+        self.future.set_running_or_notify_cancel()
+        self._submit = submit
+        self._operations = iter(operations)
+        self._outstanding = checked_outstanding(outstanding)
+        self._under_way = 0
+        self._filling = False
+        self._ends: list[Any] = []
+        call(self._fill)
+
+    def _fill(self) -> None:
+        """Begin requests until enough are under way; one that ends at once does not enter here again."""
+        if self._filling or self.future.done():
+            return
+        self._filling = True
+        try:
+            for operation in self._operations:
+                self._begin(operation)
+                if self._under_way >= self._outstanding:
+                    break
+        except Exception as error:  # noqa: BLE001 - the iterable is the caller's, and so is its error
+            self.future.set_exception(error)
+        self._filling = False
+        if not self._under_way and not self.future.done():
+            self.future.set_result(self._ends)
+
+    def _begin(self, operation: Operation) -> None:
+        place = len(self._ends)
+        self._ends.append(None)
+        self._under_way += 1
+        try:
+            self._submit(*taken_apart(operation), lambda end: self._ended(place, end))
+        except DynalabError as error:
+            self._ended(place, error)
+
+    def _ended(self, place: int, end: Any) -> None:
+        self._ends[place] = end
+        self._under_way -= 1
+        self._fill()

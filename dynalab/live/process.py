@@ -1,0 +1,386 @@
+"""One node as an operating system process: its main loop (paper 5).
+
+Theory of operation.
+One turn of the loop: wait until a message arrives or a timer is due; take what has arrived, up to a bound;
+let the node handle each event; commit the store once; then carry out what the node asked for.
+In the durable mode that commit is one fsync for the whole turn, and no acknowledgement leaves before it.
+
+Rule 1: nothing that one message brings ends the loop; what is malformed, or not the sender's to say,
+is counted and traced as `refuse`, and changes nothing.
+Rule 2: a commit that fails ends the process before any effect of the turn leaves.
+Rule 3: when standard input ends, the process ends, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import IO, Any
+
+import zmq
+
+from dynalab.codec.wire import WireError, decode, encode
+from dynalab.core.config import Config, Parts
+from dynalab.core.effects import CancelTimer, Effect, Event, Note, Received, Reply, Send, SetTimer, Start, TimerFired
+from dynalab.core.errors import InvalidSetting
+from dynalab.core.messages import CLIENT_REPLIES, CLIENT_REQUESTS, MESSAGES, NODE_MESSAGES, ClientFailed, Message
+from dynalab.core.node import Node
+from dynalab.core.store import Store
+from dynalab.disk.engines import Records, open_store
+from dynalab.guard import run_guarded
+from dynalab.live.control import Printed
+from dynalab.live.control import encode as encode_control
+from dynalab.live.folder import FolderInUse, Lock
+from dynalab.live.frames import Failed, Ready, notify, read_frame
+from dynalab.live.instructions import Instructions
+from dynalab.live.keys import CONTROL, Gate
+from dynalab.live.orders import obey
+from dynalab.live.record import Recorder, about
+from dynalab.live.spec import Spec, read_spec
+from dynalab.live.timers import Timers
+from dynalab.live.transport import Transport, is_client
+
+TURN_MESSAGES_MAX = 512
+"""Messages handled before the store is committed and the effects leave."""
+
+FEED_US = 40_000
+"""Pause between two batches of the trace: 25 a second."""
+
+PRINTED_MAX = 1024 * 1024
+"""Characters printed by parts that are kept between two batches."""
+
+PART_MS = 500
+"""A student's part may take so long, or half a request's deadline if that is less."""
+
+RECOVERY_MS = 10_000
+"""The part `recovery` may take so long; it reads a whole log."""
+
+COLLECT = (20_000, 20, 20)
+"""Garbage is collected less often than by default: messages and records hold no cycles. Worth 5 % of a node's time."""
+
+PATIENCE_MS = 1_000
+"""The longest wait when nothing is due."""
+
+_FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
+_FROM_NODES = frozenset(NODE_MESSAGES + CLIENT_REQUESTS + CLIENT_REPLIES)
+assert set(MESSAGES) == _FROM_NODES | _FROM_CLIENTS
+
+
+def log(text: str) -> None:
+    """A line in the node's log file."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def loaded_parts(pickled: bytes) -> Parts:
+    """The student's parts, from the owner of this process over standard input and from nowhere else."""
+    if not pickled:
+        return Parts()
+    import cloudpickle
+
+    parts = cloudpickle.loads(pickled)
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def guarded_recovery(parts: Parts) -> Records | None:
+    """The part that reads logs, under a guard of its own; None: none was given."""
+    if parts.recovery is None:
+        return None
+    guard, recovery = run_guarded(RECOVERY_MS), parts.recovery
+
+    def records(log_bytes: bytes) -> list[bytes]:
+        answer: list[bytes] = guard("recovery", recovery, (log_bytes,))
+        return answer
+
+    return records
+
+
+class NodeProcess:
+    """One node, its store, its sockets and its timers.
+
+    Args:
+        spec: what the cluster's owner says.
+        store: the opened storage engine.
+        parts: what a student has replaced.
+        new_parts: ``new_parts(number)``: what came over standard input later.
+    """
+
+    def __init__(
+        self, spec: Spec, config: Config, store: Store, parts: Parts, new_parts: Callable[[int], Parts]
+    ) -> None:
+        self.spec = spec
+        self.config = config
+        self.store = store
+        self.parts = parts
+        self.uses_parts = bool(parts.given())
+        self.random = Random(spec.seed)
+        self.timers = Timers()
+        self.recorder = Recorder(spec.run, self.config.trace, self.now_us)
+        self.counters: dict[str, int] = {}
+        #: {message type: [messages, bytes]} sent
+        self.sent: dict[type, list[int]] = {}
+        self.skew_us = spec.skew_us
+        self.node: Node | None = None
+        self.stopped = False
+        self.new_parts = new_parts
+        #: (cause: number of a trace event, what the node asked for because of it)
+        self._effects: list[tuple[int, list[Effect]]] = []
+        #: (number, order) of the control line
+        self._orders: list[tuple[int, bytes]] = []
+        #: (request, part, text)
+        self._printed: list[tuple[str, str, str]] = []
+        self._printed_size = 0
+        self._request = ""
+        self._fed_us = 0
+        self._encoded: tuple[Message, bytes] = (None, b"")
+        #: (number of its send event, message) of what is being sent
+        self._sending: tuple[int, Message] = (0, None)
+        self.zmq_context: zmq.Context[Any] = zmq.Context()
+        self.gate = Gate(self.zmq_context, spec.allowed)
+        self.transport = Transport(
+            self.zmq_context, spec.node, spec.keys, self.gate, self.random, self.now_us, self._dropped
+        )
+
+    def now_us(self) -> int:
+        """Microseconds since the cluster's start, on the clock all processes of one machine share."""
+        return (time.monotonic_ns() - self.spec.origin_ns) // 1000
+
+    def wall_us(self) -> int:
+        """The wall clock, as far off as it was told to be."""
+        return time.time_ns() // 1000 + self.skew_us
+
+    def count(self, name: str) -> None:
+        """Add one to a counter of this process."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def begin(self, cause: int) -> None:
+        """Start the protocol, because of the owner's event `cause`."""
+        guard = run_guarded(max(1, min(PART_MS, self.config.timeout_ms // 2)), self._part_printed)
+        spec = self.spec
+        self.node = Node(spec.node, self.config, spec.secret, self.store, self.random, self.parts, guard)
+        self.handle(
+            Start(spec.members, spec.seeds, spec.joining), self.recorder.add("start", cause=cause, origin="cluster")
+        )
+
+    # The loop ----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Turn until told to stop."""
+        try:
+            while not self.stopped:
+                self.turn()
+            self.store.close()
+        finally:  # A forgotten ZeroMQ context would wait for its sockets, and the process would not end.
+            self.transport.close()
+            self.gate.close()
+            self.zmq_context.destroy(linger=0)
+
+    def turn(self) -> None:
+        """Wait, hear, commit, act."""
+        self.transport.wait(self._patience_ms())
+        for sender, number, payload in self.transport.arrivals(TURN_MESSAGES_MAX):
+            if sender == CONTROL:
+                self._orders.append((number, payload))
+            else:
+                self._hear(sender, number, payload)
+        now_us = self.now_us()
+        for name, cause in self.timers.due(now_us):
+            self.handle(TimerFired(name), cause)
+        if self._effects:
+            self.store.commit()
+            self._carry_out()
+        self.transport.release(now_us)
+        self._obey()
+        if now_us - self._fed_us >= FEED_US:
+            self.feed()
+
+    def _patience_ms(self) -> int:
+        """How long nothing is due, in milliseconds rounded up."""
+        now_us = self.now_us()
+        due = [time_us for time_us in (self.timers.next_due_us, self.transport.next_due_us) if time_us is not None]
+        if self._orders or self._effects:
+            return 0
+        if len(self.recorder) or self._printed:
+            due.append(self._fed_us + FEED_US)
+        wait_us = min(due, default=now_us + PATIENCE_MS * 1000) - now_us
+        return min(max(0, -(-wait_us // 1000)), PATIENCE_MS)
+
+    # Hearing -----------------------------------------------------------------------------------
+
+    def _hear(self, sender: str, number: int, payload: bytes) -> None:
+        try:
+            message = decode(payload)
+        except WireError as error:
+            self._refuse(sender, str(error))
+            return
+        if type(message) not in (_FROM_CLIENTS if is_client(sender) else _FROM_NODES):
+            self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
+            return
+        cause = self.recorder.message("receive", message, sender, len(payload), number, sender)
+        self._request = about(message)[2] if self.uses_parts else ""
+        self.handle(Received(sender, message), cause)
+
+    def _refuse(self, sender: str, why: str) -> None:
+        self.count("refused")
+        self.recorder.add("refuse", peer=sender, detail={"why": why[:200]})
+
+    def handle(self, event: Event, cause: int) -> None:
+        """Let the node handle one event; keep what it asks for until the store is committed."""
+        if self.node is None:
+            self.count("early")
+            return
+        try:
+            effects = self.node.handle(event, self.now_us(), self.wall_us())
+        except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
+            effects = self._after_bug(event)
+        self._effects.append((cause, effects))
+
+    def _after_bug(self, event: Event) -> list[Effect]:
+        self.count("bugs")
+        log(f"a bug: handling {event!r:.500} raised\n{traceback.format_exc()}")
+        self.store.rollback()
+        if not isinstance(event, Received) or type(event.message) not in _FROM_CLIENTS:
+            return []
+        text = f"node {self.spec.node} met a bug of dynalab; cluster.logs({self.spec.node!r}) has its traceback"
+        failed = ClientFailed(event.message.request, "DynalabError", text, definite=False)
+        return [Reply(event.sender, failed)]
+
+    # Acting ------------------------------------------------------------------------------------
+
+    def _carry_out(self) -> None:
+        pile, self._effects = self._effects, []
+        for cause, effects in pile:
+            for effect in effects:
+                self._CARRY_OUT[type(effect)](self, cause, effect)
+        self._encoded = (None, b"")
+
+    def _send(self, cause: int, effect: Send | Reply) -> None:
+        to, message = effect
+        payload = self._payload(message)
+        sent = self.sent.setdefault(type(message), [0, 0])
+        sent[0] += 1
+        sent[1] += len(payload)
+        number = self.recorder.message("send", message, to, len(payload), cause)
+        self._sending = (number, message)
+        self.transport.send(to, number, payload)
+
+    def _reply(self, cause: int, effect: Reply) -> None:
+        to, message = effect
+        if not is_client(to):
+            self._send(cause, effect)
+            return
+        payload = self._payload(message)
+        number = self.recorder.message("send", message, to, len(payload), cause)
+        self._sending = (number, message)
+        self.transport.reply(to, number, payload)
+
+    def _payload(self, message: Message) -> bytes:
+        """The bytes of a message; the same message to several nodes is encoded once."""
+        known, payload = self._encoded
+        if known is not message:
+            payload = encode(message)
+            self._encoded = (message, payload)
+        return payload
+
+    def _set_timer(self, cause: int, effect: SetTimer) -> None:
+        self.timers.set(effect.name, self.now_us() + effect.delay_us, cause)
+
+    def _cancel_timer(self, _: int, effect: CancelTimer) -> None:
+        self.timers.cancel(effect.name)
+
+    def _note(self, cause: int, note: Note) -> None:
+        self.recorder.add(note.kind, note.message, note.peer, note.key, note.request, 0, cause, "", note.detail)
+
+    _CARRY_OUT: dict[type, Callable[[NodeProcess, int, Any], None]] = {  # noqa: RUF012 - a table, never changed
+        Send: _send,
+        Reply: _reply,
+        SetTimer: _set_timer,
+        CancelTimer: _cancel_timer,
+        Note: _note,
+    }
+
+    def _dropped(self, to: str, number: int, why: str) -> None:
+        if to == CONTROL or not self.recorder.enabled:
+            return
+        sent, message = self._sending
+        about_it = about(message) if sent == number else ("", b"", "")  # A delayed message is known by its number only.
+        self.recorder.add("drop", about_it[0], to, *about_it[1:], cause=number, detail={"why": why})
+
+    def _part_printed(self, part: str, text: str) -> None:
+        if self._printed_size < PRINTED_MAX:
+            self._printed_size += len(text)
+            self._printed.append((self._request, part, text))
+        else:
+            self.count("prints_lost")
+
+    # The owner ---------------------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        orders, self._orders = self._orders, []
+        for number, order in orders:
+            self.transport.reply(CONTROL, number, obey(self, order))
+
+    def feed(self) -> None:
+        """Send the owner what was recorded and printed."""
+        self._fed_us = self.now_us()
+        if self._printed:
+            lines, self._printed, self._printed_size = tuple(self._printed), [], 0
+            self.transport.reply(CONTROL, 0, encode_control(Printed(lines)))
+        batch = self.recorder.batch()
+        if batch is not None:
+            self.transport.reply(CONTROL, 0, encode_control(batch))
+
+
+# The process -----------------------------------------------------------------------------------
+
+
+def main(orders: IO[bytes], notices: int) -> int:
+    """Run one node: what it is comes over `orders`, that it is ready goes to the descriptor `notices`.
+
+    Returns:
+        The exit status. Leave by `os._exit`: a thread still reads `orders`, which cannot be closed before it ends.
+    """
+    frame = read_frame(orders)
+    if frame is None:
+        return 0
+    spec = read_spec(frame)
+    try:
+        run(spec, orders, notices)
+    except (FolderInUse, InvalidSetting, OSError) as error:
+        log(f"node {spec.node} ends: {error}")
+        notify(notices, Failed(spec.node, spec.run, str(error)))
+        return 1
+    except Exception as error:  # noqa: BLE001 - the owner gets the reason, and this process ends
+        log(f"node {spec.node} ends:\n{traceback.format_exc()}")
+        notify(notices, Failed(spec.node, spec.run, f"{type(error).__name__}: {error}"))
+        return 1
+    return 0
+
+
+def run(spec: Spec, orders: IO[bytes], notices: int) -> None:
+    """Lock the folder, open the store, listen, and turn until told to stop."""
+    gc.set_threshold(*COLLECT)
+    folder = Path(spec.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    instructions = Instructions(orders)
+    with Lock(folder):
+        parts = loaded_parts(spec.parts)
+        config = Config(**spec.config)
+        store = open_store(config, folder, not spec.empty_is_lost, guarded_recovery(parts))
+        process = NodeProcess(spec, config, store, parts, lambda number: loaded_parts(instructions.parts(number)))
+        instructions.listen()
+        log(f"node {spec.node}, run {spec.run}, process {os.getpid()}, listens at {process.transport.endpoint}")
+        notify(notices, Ready(spec.node, spec.run, process.transport.endpoint))
+        process.run()
+
+
+if __name__ == "__main__":
+    notices_descriptor = os.dup(1)
+    os.dup2(2, 1)  # What a part prints outside a guarded call belongs into the log.
+    os._exit(main(sys.stdin.buffer, notices_descriptor))

@@ -1,0 +1,111 @@
+"""What a node records: trace events, numbered here and sent to the owner in batches.
+
+Theory of operation.
+A node numbers its own events and remembers them until the next batch leaves.
+A message carries the number of its `send` event, so the receiver can say which send its `receive` comes from.
+The owner joins all nodes' events into one trace (`gather`).
+
+Rule 1: recording never waits and is bounded; what finds no room is counted.
+Rule 2: numbers are not used twice, neither by a later run of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dynalab.core.messages import MESSAGES
+from dynalab.live.control import SEQ_BITS, Events, FedEvent
+
+EVENTS_KEPT = 20_000
+"""Events a node keeps between two batches."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+_REQUEST_FIELDS = ("request", "exchange", "delivery")
+
+_NO_DETAIL: dict[str, Any] = {}
+
+
+def _place(kind: Any, names: tuple[str, ...]) -> int:
+    return next((place for place, field in enumerate(kind._fields) if field in names), -1)
+
+
+#: {message type: (name, place of its key or -1, place of its request id or -1)}
+ABOUT: dict[type, tuple[str, int, int]] = {
+    kind: (kind.__name__, _place(kind, ("key",)), _place(kind, _REQUEST_FIELDS)) for kind in MESSAGES
+}
+
+
+def about(message: Any) -> tuple[str, bytes, str]:
+    """Name, key and request id of a message; empty where it has none.
+
+    >>> from dynalab.core.messages import ReplicaGet
+    >>> about(ReplicaGet("q1", b"cart"))
+    ('ReplicaGet', b'cart', 'q1')
+    """
+    name, key, request = ABOUT[type(message)]
+    return name, message[key] if key >= 0 else b"", message[request] if request >= 0 else ""
+
+
+class Recorder:
+    """One process's events.
+
+    Args:
+        run: which process of its node this is, 1 and up.
+        enabled: False: nothing is made, every number is 0.
+        now_us: the time of an event.
+    """
+
+    def __init__(self, run: int, enabled: bool, now_us: Callable[[], int]) -> None:
+        self.enabled = enabled
+        self.lost = 0
+        self._now_us = now_us
+        self._seq = run << SEQ_BITS
+        self._batch = 0
+        self._lost_before = 0
+        self._events: list[FedEvent] = []
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(
+        self,
+        kind: str,
+        message: str = "",
+        peer: str = "",
+        key: bytes = b"",
+        request: str = "",
+        size: int = 0,
+        cause: int = 0,
+        origin: str = "",
+        detail: dict[str, Any] = _NO_DETAIL,
+    ) -> int:
+        """Record one event; its number, or 0 when recording is off."""
+        if not self.enabled:
+            return 0
+        self._seq += 1
+        if len(self._events) < EVENTS_KEPT:
+            event = FedEvent(self._seq, self._now_us(), kind, message, peer, key, request, size, cause, origin, detail)
+            self._events.append(event)
+        else:
+            self.lost += 1
+        return self._seq
+
+    def message(self, kind: str, message: Any, peer: str, size: int, cause: int, origin: str = "") -> int:
+        """Record that a message was sent or received."""
+        if not self.enabled:
+            return 0
+        name, key, request = about(message)
+        return self.add(kind, name, peer, key, request, size, cause, origin)
+
+    def batch(self) -> Events | None:
+        """What was recorded since the last batch; None when that is nothing."""
+        if not self._events:
+            return None
+        self._batch += 1
+        events, self._events = self._events, []
+        lost, self._lost_before = self.lost - self._lost_before, self.lost
+        return Events(self._batch, lost, msgspec.Raw(_encode(events)))

@@ -1,0 +1,59 @@
+"""A node's timers, by name."""
+
+from __future__ import annotations
+
+import heapq
+
+
+class Timers:
+    """Names, when they are due, and what set them; setting a name again moves it.
+
+    >>> timers = Timers()
+    >>> timers.set("ping", 30), timers.set("gossip", 10), timers.set("ping", 20, cause=7)
+    (None, None, None)
+    >>> timers.due(25)
+    [('gossip', 0), ('ping', 7)]
+    """
+
+    def __init__(self) -> None:
+        #: {name: (due in microseconds, order, cause)}
+        self._armed: dict[str, tuple[int, int, int]] = {}
+        #: heap of (due, order, name); entries that are not in `_armed` are stale
+        self._heap: list[tuple[int, int, str]] = []
+        self._order = 0
+
+    def set(self, name: str, due_us: int, cause: int = 0) -> None:
+        """`name` is due at `due_us`, and at no other time, because of `cause`."""
+        self._order += 1
+        self._armed[name] = (due_us, self._order, cause)
+        heapq.heappush(self._heap, (due_us, self._order, name))
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._armed):
+            self._heap = sorted((due, order, name) for name, (due, order, _) in self._armed.items())
+
+    def cancel(self, name: str) -> None:
+        """Forget `name`; fine when it is not set."""
+        self._armed.pop(name, None)
+
+    def due(self, now_us: int) -> list[tuple[str, int]]:
+        """``(name, cause)`` of those due by now, the earliest first; they are set no more."""
+        fired = []
+        while self._heap and self._heap[0][0] <= now_us:
+            entry = heapq.heappop(self._heap)
+            if self._is_armed(entry):
+                name = entry[2]
+                fired.append((name, self._armed.pop(name)[2]))
+        return fired
+
+    @property
+    def next_due_us(self) -> int | None:
+        """When the next timer is due."""
+        while self._heap and not self._is_armed(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def _is_armed(self, entry: tuple[int, int, str]) -> bool:
+        armed = self._armed.get(entry[2])
+        return armed is not None and armed[1] == entry[1]
+
+    def __len__(self) -> int:
+        return len(self._armed)

@@ -1,0 +1,279 @@
+"""Virtual time: the heap of what is due, and how the effects of nodes are carried out.
+
+Theory of operation.
+Everything that will happen lies in one heap, ordered by virtual time, then by the order it was put there.
+`step` takes the first and carries it out; nothing ever waits for a real clock.
+What comes from outside (a client's request, a crash, a cut) enters through `act`,
+which writes down after how many steps it came.
+Carrying out the same acts after the same steps gives the same world: that is replay, and time travel.
+
+Rule 1: an action's place in the heap is (time, counter): at one time, things happen in the order they were asked for.
+Rule 2: an act takes effect at once, between two steps.
+Rule 3: callbacks to the outside (`done`, `call_at`) end a step, so their acts too fall between two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+from dynalab.core.config import Config, Parts
+from dynalab.core.effects import CancelTimer, Effect, Note, Received, Reply, Send, SetTimer, TimerFired
+from dynalab.core.errors import BadRequest, PartFailed
+from dynalab.core.messages import ClientFailed, Message
+from dynalab.sim.chance import stream
+from dynalab.sim.host import PAUSED, UP, Host
+from dynalab.sim.network import Latency, Network
+from dynalab.sim.record import Record
+
+EPOCH_US = 1_192_320_000_000_000
+"""The wall clock when virtual time is 0: 14 October 2007, 00:00 UTC, the first day of SOSP 2007."""
+
+Entry = tuple[Any, ...]
+"""``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
+
+Done = Callable[[str, Message | None], None]
+"""``done(sender, reply)`` when a request is answered; the reply is None when the client gave up."""
+
+
+class Founding(NamedTuple):
+    """All that a simulation follows from, besides what is done to it later."""
+
+    names: tuple[str, ...]
+    config: Config
+    parts: Parts
+    seed: int
+    latency: Latency
+
+
+class Act(NamedTuple):
+    """Something that came from outside, and when.
+
+    Attributes:
+        steps: how many steps had been carried out before it.
+        now_us: the virtual time.
+            name: which act; the world has a method ``_act_`` with this name.
+        arguments: of the act.
+    """
+
+    steps: int
+    now_us: int
+    name: str
+    arguments: tuple[Any, ...]
+
+
+class Loop:
+    """Nodes and network in virtual time.
+
+    Attributes:
+        now_us: virtual time.
+        steps: actions carried out so far.
+        handled: those of them at which a node or a client really heard something.
+        hosts: ``{name: Host}`` in the order they came.
+        acts: all that came from outside, for replay.
+        closed: whether it takes no more acts.
+    """
+
+    def __init__(self, founded: Founding) -> None:
+        self.now_us = 0
+        self.steps = 0
+        self.handled = 0
+        self.record = Record(founded.config.trace)
+        self.network = Network(stream(founded.seed, "network"), founded.latency)
+        self.acts: list[Act] = []
+        self.closed = False
+        self.hosts: dict[str, Host] = {}
+        #: (time_us, counter, action, what the action needs ...)
+        self._heap: list[Entry] = []
+        self._pushed = 0
+        #: seq of the trace event that is being handled
+        self._cause = 0
+        #: {(client, request): [(token, node it asked, done)]}
+        self._waiting: dict[tuple[str, str], list[tuple[int, str, Done]]] = {}
+        #: {token: function} of `call_at`; empty in a replay
+        self._calls: dict[int, Callable[[], object]] = {}
+        self._carry: dict[type, Callable[[Host, Any], None]] = {
+            Send: self._send,
+            Reply: self._reply,
+            SetTimer: self._set_timer,
+            CancelTimer: self._cancel_timer,
+            Note: self._note,
+        }
+
+    # Time ------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Carry out what is due first; False when nothing ever is."""
+        if not self._heap:
+            return False
+        entry = heappop(self._heap)
+        self.now_us = entry[0]
+        self.steps += 1
+        entry[2](entry)
+        return True
+
+    def run_until(self, until_us: int) -> None:
+        """Carry out all that is due up to `until_us`, which is the time then."""
+        heap = self._heap
+        while heap and heap[0][0] <= until_us:
+            entry = heappop(heap)
+            self.now_us = entry[0]
+            self.steps += 1
+            entry[2](entry)
+        self.now_us = max(self.now_us, until_us)
+
+    def act(self, name: str, *arguments: Any) -> Any:
+        """Do something to the world from outside, and remember it for replay."""
+        if self.closed:
+            raise BadRequest("this simulation is closed; start another")
+        if self.record.on:
+            self.acts.append(Act(self.steps, self.now_us, name, arguments))
+        return getattr(self, f"_act_{name}")(*arguments)
+
+    def replay(self, act: Act) -> None:
+        """Carry out the steps before `act`, then the act."""
+        while self.steps < act.steps:
+            self.step()
+        self.now_us = act.now_us
+        self.act(act.name, *act.arguments)
+
+    def call_at(self, at_us: int, function: Callable[[], object]) -> None:
+        """Call `function` at a virtual time, now or later; a replay keeps the place, but does not call."""
+        self._calls[self.act("call_at", at_us)] = function
+
+    def request(self, client: str, to: str, message: Any, give_up_us: int, done: Done) -> None:
+        """Send a client's request; `done` hears the reply, or None after `give_up_us`."""
+        token = self.act("request", client, to, message, give_up_us)
+        self._waiting.setdefault((client, message.request), []).append((token, to, done))
+
+    def inject(self, sender: str, to: str, message: Any) -> None:
+        """Let a message reach node `to` at the next step, as if `sender` had sent it: for what nobody may send."""
+        self.act("inject", sender, to, message)
+
+    def _act_inject(self, sender: str, to: str, message: Any) -> None:
+        sent = self.record.send(self.now_us, sender, to, message, 0)
+        self._push(self.now_us, self._deliver, to, sender, message, sent)
+
+    def _act_call_at(self, at_us: int) -> int:
+        return self._push(max(at_us, self.now_us), self._call)
+
+    def _act_request(self, client: str, to: str, message: Any, give_up_us: int) -> int:
+        now = self.now_us
+        sent = self.record.send(now, client, to, message, 0)
+        self._push(self.network.arrival_us(client, to, now), self._deliver, to, client, message, sent)
+        return self._push(now + give_up_us, self._give_up, client, message.request)
+
+    # What happens ----------------------------------------------------------------------------
+
+    def _push(self, at_us: int, action: Callable[[Entry], None], *needs: Any) -> int:
+        """Have `action` carried out at a time; answers the token of the entry."""
+        self._pushed += 1
+        heappush(self._heap, (at_us, self._pushed, action, *needs))
+        return self._pushed
+
+    def _call(self, entry: Entry) -> None:
+        function = self._calls.pop(entry[1], None)
+        if function is not None:
+            function()
+
+    def _deliver(self, entry: Entry) -> None:
+        _, _, _, to, sender, message, sent = entry
+        host = self.hosts.get(to)
+        if host is not None and host.state is PAUSED:
+            host.held.append(entry)
+        elif host is None or host.state is not UP:
+            self.record.drop(self.now_us, sender, to, sent, "down")
+        elif not self.network.is_whole and self.network.is_cut(sender, to):
+            self.record.drop(self.now_us, sender, to, sent, "cut")
+        else:
+            self._handle(host, Received(sender, message), self.record.receive(self.now_us, to, sender, sent))
+
+    def _fire(self, entry: Entry) -> None:
+        _, token, _, host, name, cause = entry
+        if host.timers.get(name) != token:
+            return
+        if host.state is PAUSED:
+            host.held.append(entry)
+            return
+        del host.timers[name]
+        self._handle(host, TimerFired(name), cause)
+
+    def _handle(self, host: Host, event: Any, cause: int) -> None:
+        self.handled += 1
+        self._cause = cause
+        now = self.now_us
+        try:
+            effects = host.node.handle(event, now, EPOCH_US + now + host.skew_us)
+        except BaseException as error:  # The user's Ctrl-C, or a bug: the event fails, and the world can go on.
+            self._carry_out(host, host.node.abandon(event, PartFailed(f"broken off by {type(error).__name__}")))
+            raise
+        self._carry_out(host, effects)
+
+    def _carry_out(self, host: Host, effects: list[Effect]) -> None:
+        host.disk.commit()
+        carry = self._carry
+        for effect in effects:
+            carry[type(effect)](host, effect)
+
+    def _answer(self, entry: Entry) -> None:
+        """A reply reaches its client."""
+        _, _, _, client, sender, message, sent = entry
+        self.handled += 1
+        self.record.receive(self.now_us, client, sender, sent)
+        waiting = self._waiting.pop((client, message.request), [])
+        if type(message) is ClientFailed and len(waiting) > 1:  # It fails what was asked of this node, nothing else.
+            self._waiting[client, message.request] = [waiter for waiter in waiting if waiter[1] != sender]
+            waiting = [waiter for waiter in waiting if waiter[1] == sender]
+        for _, _, done in waiting:
+            done(sender, message)
+
+    def _give_up(self, entry: Entry) -> None:
+        """A client stops waiting, if it still waits."""
+        _, token, _, client, request = entry
+        waiting = self._waiting.get((client, request))
+        if waiting is None:
+            return
+        mine = [waiter for waiter in waiting if waiter[0] == token]
+        self._waiting[client, request] = [waiter for waiter in waiting if waiter[0] != token]
+        if not self._waiting[client, request]:
+            del self._waiting[client, request]
+        for _, _, done in mine:
+            done("", None)
+
+    # Effects ---------------------------------------------------------------------------------
+
+    def _send(self, host: Host, effect: Send | Reply) -> None:
+        to, message = effect
+        sender, network, now = host.name, self.network, self.now_us
+        sent = self.record.send(now, sender, to, message, self._cause)
+        if network.is_whole:  # Written out: this is on the path of every message.
+            self._pushed += 1
+            arrival = network.arrival_us(sender, to, now)
+            heappush(self._heap, (arrival, self._pushed, self._deliver, to, sender, message, sent))
+            return
+        arrivals = network.arrivals_us(sender, to, now)
+        for arrival in arrivals:
+            self._push(arrival, self._deliver, to, sender, message, sent)
+        if not arrivals:
+            self.record.drop(now, sender, to, sent, "cut" if network.is_cut(sender, to) else "lost")
+
+    def _reply(self, host: Host, effect: Reply) -> None:
+        to, message = effect
+        if not to.startswith("client:"):
+            self._send(host, effect)
+            return
+        sent = self.record.send(self.now_us, host.name, to, message, self._cause)
+        arrival = self.network.arrival_us(host.name, to, self.now_us)
+        self._push(arrival, self._answer, to, host.name, message, sent)
+
+    def _set_timer(self, host: Host, effect: SetTimer) -> None:
+        name, delay_us = effect
+        host.timers[name] = self._push(self.now_us + delay_us, self._fire, host, name, self._cause)
+
+    def _cancel_timer(self, host: Host, effect: CancelTimer) -> None:
+        host.timers.pop(effect.name, None)
+
+    def _note(self, host: Host, effect: Note) -> None:
+        kind, message, peer, key, request, detail = effect
+        self.record.add(self.now_us, host.name, kind, message, peer, key, request, 0, self._cause, detail)

@@ -1,0 +1,308 @@
+"""The workbench in a real JupyterLab: each hand, each tab, each story, in both worlds."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from dynalab.panels.stories import STORIES
+from tests.browser.rig import PATIENCE_MS, open_notebook, run_all, write_notebook
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from tests.browser.rig import LabServer, Watch
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+SIMULATION = "from dynalab import Simulation\nsim = Simulation(5, seed=7)\nsim"
+LIVE = "from dynalab import Cluster\ncluster = Cluster(5)\ncluster"
+
+
+class Bench:
+    """A panel on a page, and what a hand or an eye does with it."""
+
+    def __init__(self, page: Page, place: Locator) -> None:
+        self.page = page
+        self.place = place
+
+    def tab(self, name: str) -> None:
+        self.place.get_by_role("tab", name=name, exact=True).click()
+
+    def click(self, verb: str) -> None:
+        self.place.locator(f".dyna-hands [data-verb={verb}]").click()
+
+    def fill(self, **values: str) -> None:
+        for name, value in values.items():
+            control = self.place.locator(f"[data-hand={name}]")
+            if control.evaluate("each => each.tagName") == "SELECT":
+                control.select_option(value)
+            else:
+                control.fill(value)
+
+    def says(self, code: str, state: str = "done") -> None:
+        """The last line is this code, and has come to this."""
+        line = self.place.locator(f".dyna-line-{state} code").last
+        expect(line).to_have_text(code, timeout=PATIENCE_MS)
+
+    def node(self, name: str) -> Locator:
+        return self.place.locator(f".dyna-node[data-node={name}]")
+
+    def pane(self) -> Locator:
+        return self.place.get_by_role("tabpanel")
+
+
+def _open(page: Page, lab: LabServer, *cells: str, name: str = "panel") -> Bench:
+    write_notebook(lab.root / f"{name}.ipynb", *cells)
+    open_notebook(page, f"{name}.ipynb")
+    run_all(page)
+    bench = Bench(page, page.locator(".dyna").first)
+    expect(bench.node("A")).to_be_visible(timeout=PATIENCE_MS)
+    return bench
+
+
+def _every_hand(bench: Bench, name: str) -> None:
+    """Each control of the hands once, and its line of code."""
+    bench.fill(client="bob", via="C", key="cart", value='["tea"]', n="3", w="3", context="none")
+    bench.click("put")
+    bench.says('bob.put("cart", ["tea"], context=None, n=3, w=3, via="C")')
+    bench.fill(r="3", n="", via="")
+    bench.click("get")
+    bench.says('got = bob.get("cart", r=3)')
+    bench.fill(context="got", w="", value="milk")
+    bench.click("put")
+    bench.says('bob.put("cart", "milk", context=got.context)')
+    bench.fill(context="session")
+    bench.click("delete")
+    bench.says('bob.delete("cart")')
+    bench.fill(node="D")
+    for verb, state in (("crash", "crashed"), ("recover", "up"), ("pause", "paused"), ("resume", "up")):
+        bench.click(verb)
+        bench.says(f'{name}.{verb}("D")')
+        expect(bench.node("D")).to_have_class(re.compile(f"dyna-{state}"))
+    bench.click("crash")
+    bench.click("wipe")
+    bench.says(f'{name}.recover("D", wipe=True)')
+    bench.fill(ms="-250")
+    bench.click("skew")
+    bench.says(f'{name}.skew("D", ms=-250)')
+    bench.fill(sides="AB|CDE")
+    bench.click("partition")
+    bench.says(f'{name}.partition("AB|CDE")')
+    expect(bench.place.locator(".dyna-cut")).to_have_count(2)
+    bench.click("heal")
+    bench.says(f"{name}.heal()")
+    expect(bench.place.locator(".dyna-cut")).to_have_count(0)
+    bench.place.locator("[data-hand=one_way]").check()
+    bench.click("partition")
+    bench.says(f'{name}.partition("AB|CDE", one_way=True)')
+    expect(bench.place.locator(".dyna-oneway")).to_have_count(6)
+    bench.fill(**{"from": "A", "to": "B", "drop": "30", "delay": "5", "duplicate": "10", "reorder": "20"})
+    bench.place.locator("[data-hand=both_ways]").check()
+    bench.click("link")
+    bench.says(f'{name}.link("A", "B", drop=0.3, duplicate=0.1, reorder=0.2, delay_ms=5, both_ways=True)')
+    expect(bench.place.locator(".dyna-rule")).to_have_count(2)
+    bench.click("heal")
+    bench.click("join")
+    bench.says(f'{name}.join("F")')
+    expect(bench.node("F")).to_be_visible()
+    bench.fill(node="B")
+    bench.click("leave")
+    bench.says(f'{name}.leave("B")')
+    expect(bench.node("B")).to_have_count(0)
+
+
+def test_every_hand_on_a_simulation(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Each control runs its verb on a simulation, shows its line of code, and the stage shows the effect."""
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    _every_hand(bench, "sim")
+    chromium_page.locator("[data-run='1000']").click()
+    bench.says("sim.run(ms=1000)")
+    watch.assert_quiet()
+
+
+def test_every_hand_on_a_live_cluster(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Each control does the same to five real processes."""
+    bench = _open(chromium_page, lab_server, LIVE)
+    _every_hand(bench, "cluster")
+    watch.assert_quiet()
+
+
+def test_nodes_are_clicked_and_the_network_is_cut_by_a_line(
+    chromium_page: Page, lab_server: LabServer, watch: Watch
+) -> None:
+    """A node's menu crashes it, from the keyboard too; a line drawn across the ring cuts between its two sides."""
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench.node("C").click()
+    bench.place.get_by_role("menuitem", name="crash").click()
+    bench.says('sim.crash("C")')
+    bench.node("C").focus()
+    chromium_page.keyboard.press("Enter")
+    chromium_page.keyboard.press("Enter")
+    bench.says('sim.recover("C")')
+    stage = bench.place.locator(".dyna-svg").bounding_box()
+    ring = bench.node("A").bounding_box()
+    height = ring["y"] + ring["height"] + 18
+    chromium_page.mouse.move(stage["x"] + 40, height)
+    chromium_page.mouse.down()
+    chromium_page.mouse.move(stage["x"] + stage["width"] - 40, height, steps=5)
+    chromium_page.mouse.up()
+    bench.says('sim.partition("A|BCDE")')
+    watch.assert_quiet()
+
+
+def test_each_tab_shows_what_it_is_for(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Messages, inspector, time, metrics and Merkle show a put and a crash that were made by hand."""
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench.fill(w="3")
+    bench.click("put")
+    bench.says('alice.put("cart", ["milk"], w=3)')
+    expect(bench.pane()).to_contain_text("Where cart lives")
+    bench.tab("Messages")
+    expect(bench.pane().locator("tbody tr")).not_to_have_count(0)
+    bench.place.locator("[data-filter=kind]").select_option("requests")
+    expect(bench.pane().locator("tbody tr")).to_have_count(2)
+    bench.place.locator("[data-filter=kind]").select_option("")
+    bench.place.locator("[data-do=diagram]").click()
+    expect(bench.place.locator(".dyna-spacetime .dyna-arrow")).not_to_have_count(0)
+    bench.place.locator(".dyna-event.dyna-kind-reply .dyna-hit").first.click()
+    expect(bench.place.locator(".dyna-event.dyna-past")).not_to_have_count(0)
+    bench.tab("Inspector")
+    bench.place.locator(".dyna-chip", has_text="E").click()
+    expect(bench.pane()).to_contain_text("['milk']")
+    bench.tab("Time")
+    bench.place.locator("[data-do=slider]").fill("1")
+    expect(bench.place.locator(".dyna-where")).to_contain_text("1 of")
+    expect(bench.place.locator(".dyna-held")).to_have_count(0)
+    bench.place.locator("[data-do=next]").click()
+    expect(bench.place.locator(".dyna-held")).to_have_count(1)
+    bench.place.locator("[data-do=previous]").click()
+    expect(bench.place.locator(".dyna-where")).to_contain_text("1 of")
+    bench.place.locator("[data-do=play]").click()
+    expect(bench.place.locator(".dyna-held")).to_have_count(3, timeout=PATIENCE_MS)
+    bench.tab("Metrics")
+    expect(bench.pane()).to_contain_text("Latency by operation")
+    bench.place.locator("[data-do=load-switch]").click()
+    expect(bench.place.locator("[data-do=load-switch]")).to_have_attribute("aria-pressed", "true")
+    expect(bench.pane().locator("tr", has_text="get").locator("td").nth(1)).not_to_have_text("0")
+    bench.place.locator("[data-do=load-switch]").click()
+    bench.tab("Merkle")
+    expect(bench.pane()).to_contain_text("key ranges that both keep")
+    watch.assert_quiet()
+
+
+def test_steps_are_real_and_speed_is_chosen(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Paused, a put waits, and steps carry it out to its end; at 1/1000 messages are seen on their way."""
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench.place.locator("[data-do=pause]").click()
+    bench.click("put")
+    bench.says('alice.submit_put("cart", ["milk"])', "waiting")
+    for _ in range(60):
+        bench.place.locator("[data-do=step]").click()
+        if bench.place.locator(".dyna-held").count() >= 2:
+            break
+    expect(bench.place.locator(".dyna-held")).not_to_have_count(0)
+    bench.place.locator("[data-do=pause]").click()
+    bench.place.locator("[data-do=speed]").select_option("1000")
+    bench.click("put")
+    expect(bench.place.locator(".dyna-sky .dyna-flight[data-message=ReplicaPut]").first).to_be_visible()
+    watch.assert_quiet()
+
+
+def _tell(bench: Bench, world: str) -> None:
+    """Every story to its end, each step shown."""
+    bench.tab("Stories")
+    for story in STORIES:
+        bench.place.locator(f"[data-story={story.name}] [data-world={world}]").click()
+        going_on = bench.place.locator("[data-story-do=next]")
+        expect(going_on).to_be_enabled(timeout=PATIENCE_MS)
+        for number in range(1, len(story.steps) + 1):
+            going_on.click()
+            expect(bench.pane()).to_contain_text(f"{number} of {len(story.steps)}", timeout=PATIENCE_MS)
+            status = bench.place.locator(".dyna-told")
+            expect(status).not_to_have_attribute("data-status", "running", timeout=PATIENCE_MS)
+            expect(status, story.name).to_have_attribute("data-status", "shown")
+        bench.place.locator("[data-story-do=leave]").click()
+        expect(bench.place.locator("[data-story]").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_each_story_in_the_simulation(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """All nine stories are told from the first step to the last, by clicks, on the seeded simulation."""
+    _tell(_open(chromium_page, lab_server, SIMULATION), "sim")
+    watch.assert_quiet()
+
+
+def test_each_story_on_a_live_cluster(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """All nine stories are told on real processes."""
+    _tell(_open(chromium_page, lab_server, LIVE), "live")
+    watch.assert_quiet()
+
+
+def test_a_remote_control_tells_a_story(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Page down, page up and Home tell a story on, back, and anew."""
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench.tab("Stories")
+    bench.place.locator("[data-story=handoff] [data-world=sim]").click()
+    bench.pane().focus()
+    for key, step in (("PageDown", 1), ("PageDown", 2), ("PageUp", 1), ("Home", 0)):
+        bench.pane().focus()
+        chromium_page.keyboard.press(key)
+        expect(bench.pane()).to_contain_text(f"{step} of 4", timeout=PATIENCE_MS)
+    watch.assert_quiet()
+
+
+def test_a_saved_trace_is_travelled(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """A trace file opens in time travel, without hands, and shows what a node held then."""
+    bench = _open(
+        chromium_page,
+        lab_server,
+        "import dynalab\nsim = dynalab.Simulation(5, seed=7)\nsim.put('cart', ['milk'], w=3)\nsim.trace.save('x.trace');",
+        "dynalab.replay('x.trace').panel()",
+    )
+    expect(bench.place.locator(".dyna-hands")).to_be_hidden()
+    expect(bench.place.locator(".dyna-where")).to_contain_text("1 of")
+    bench.place.locator("[data-do=next]").click()
+    expect(bench.place.locator(".dyna-held")).to_have_count(1)
+    watch.assert_quiet()
+
+
+def test_two_views_stay_in_step_and_a_dead_kernel_is_told(
+    chromium_page: Page, lab_server: LabServer, watch: Watch
+) -> None:
+    """What is chosen and done in one view shows in the other; when the kernel dies, both say so."""
+    shown = SIMULATION.removesuffix("sim") + "panel = sim.panel()\npanel.beat_ms = 300\npanel"
+    bench = _open(chromium_page, lab_server, shown, "panel")
+    views = [Bench(chromium_page, chromium_page.locator(".dyna").nth(place)) for place in (0, 1)]
+    bench.tab("Inspector")
+    expect(views[1].place.get_by_role("tab", name="Inspector")).to_have_attribute("aria-selected", "true")
+    views[1].node("C").click()
+    views[1].place.get_by_role("menuitem", name="crash").click()
+    for view in views:
+        expect(view.node("C")).to_have_class(re.compile("dyna-crashed"))
+        view.says('sim.crash("C")')
+    watch.assert_quiet()
+    lab_server.end_kernels()
+    for view in views:
+        expect(view.place.get_by_role("alert")).to_contain_text("No sign of life", timeout=PATIENCE_MS)
+
+
+def test_reduced_motion_and_names_for_readers(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+    """Nothing is animated for those who asked for less motion, and every node and control has a name."""
+    chromium_page.emulate_media(reduced_motion="reduce")
+    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench.place.locator("[data-do=speed]").select_option("1000")
+    bench.click("put")
+    flight = bench.place.locator(".dyna-sky .dyna-flight").first
+    expect(flight).to_be_visible()
+    places = {flight.get_attribute("transform") for _ in range(5)}
+    assert len(places) == 1
+    expect(bench.node("A")).to_have_attribute("aria-label", re.compile("node A, up"))
+    nameless = bench.place.evaluate(
+        """panel => [...panel.querySelectorAll("button, input, select")].filter(each =>
+            !each.textContent.trim() && !each.getAttribute("aria-label") && !each.closest("label")).length"""
+    )
+    assert nameless == 0
+    watch.assert_quiet()

@@ -1,0 +1,288 @@
+"""The small parts of the live world, without a process: frames, gates, links, records, the gathered trace."""
+
+from __future__ import annotations
+
+import io
+import os
+from random import Random
+
+import pytest
+import zmq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dynalab.core.faults import Faults, LinkRule
+from dynalab.core.messages import Ping
+from dynalab.core.trace import KINDS
+from dynalab.live import gather, record
+from dynalab.live.control import SEQ_BITS, SetFaults, read_events
+from dynalab.live.frames import (
+    NOTICE_MAX,
+    Ended,
+    Failed,
+    FrameBuffer,
+    Ready,
+    framed,
+    notify,
+    read_frame,
+    read_notice,
+)
+from dynalab.live.gather import Gathering
+from dynalab.live.keys import Gate, KeyPair
+from dynalab.live.record import Recorder
+from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
+from dynalab.live.transport import HEADER, MESSAGE_BYTES_MAX, OPENING_MESSAGES_MAX, REOPEN_MS, Transport
+
+
+@given(contents=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 20), min_size=1))
+def test_frames_come_out_whole_however_they_are_cut(contents, sizes):
+    """A stream of frames cut anywhere yields the same frames; a cut-off last one is not a frame."""
+    stream, place, turn = b"".join(map(framed, contents)), 0, 0
+    buffer, heard = FrameBuffer(), []
+    while place < len(stream):
+        size = sizes[turn % len(sizes)]
+        heard += buffer.add(stream[place : place + size])
+        place, turn = place + size, turn + 1
+    assert heard == contents
+    pipe = io.BytesIO(stream[:-1])
+    read = [read_frame(pipe) for _ in contents]
+    assert read == [*contents[:-1], None][: len(read)]
+
+
+def test_a_frame_that_announces_too_much_is_refused():
+    """A length above the bound is an error at once, not memory."""
+    with pytest.raises(ValueError, match="announces"):
+        read_frame(io.BytesIO(b"\xff" * 8))
+
+
+def test_a_notice_is_short_enough_to_stay_whole():
+    """However long the reason, a notice fits what a pipe writes in one piece."""
+    read, write = os.pipe()
+    notify(write, Failed("A", 1, "why " * 5_000))
+    frame = os.read(read, 2 * NOTICE_MAX)
+    assert len(frame) <= NOTICE_MAX
+    notice = read_notice(frame[4:])
+    assert notice.text.startswith("why why")
+    os.close(read)
+    os.close(write)
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+class Time:
+    now = 0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def pair():
+    """Two transports that may connect to each other, and what each has lost."""
+    ends, keys, time = {}, {name: KeyPair.new() for name in "AB"}, Time()
+    allowed = {pair.public: name for name, pair in keys.items()}
+    for name in "AB":
+        context = zmq.Context()
+        gate, lost = Gate(context, allowed), []
+        link = Transport(context, name, keys[name], gate, Random(7), time, lambda *what, lost=lost: lost.append(what))
+        ends[name] = (link, lost, context, gate)
+    peers = {name: (ends[name][0].endpoint, keys[name].public) for name in "AB"}
+    ends["A"][0].know(peers)
+    yield ends["A"][0], ends["B"][0], ends["A"][1], time
+    for link, _, context, gate in ends.values():
+        link.close()
+        gate.close()
+        context.destroy(linger=0)
+
+
+def hear(sender, receiver, count):
+    """The next messages that arrive, while both ends work."""
+    heard = []
+    for _ in range(2_000):
+        sender.wait(5)
+        receiver.wait(5)
+        heard += receiver.arrivals(100)
+        if len(heard) >= count:
+            return heard
+    raise AssertionError(f"only {heard} arrived")
+
+
+def test_what_is_said_while_a_link_opens_waits_for_it(pair):
+    """The first messages to a peer open the link, and arrive in order once it is open, with their numbers."""
+    a, b, lost, _ = pair
+    for number in range(5):
+        a.send("B", number, b"hello %d" % number)
+    assert hear(a, b, 5) == [("A", number, b"hello %d" % number) for number in range(5)]
+    assert lost == []
+
+
+def test_a_link_that_was_refused_is_opened_again(pair):
+    """A peer that had not heard of us refuses our connection; once it has, the link opens after a while."""
+    a, b, _, time = pair
+    known = dict(b._gate._names)
+    b._gate.allow({})
+    a.send("B", 1, b"too early")
+    for _ in range(200):
+        b.wait(5)
+        if b._gate.refused:
+            break
+    assert b._gate.refused == 1
+    b._gate._names = known
+    time.now += (REOPEN_MS + 1) * 1000
+    a.send("B", 2, b"again")
+    assert hear(a, b, 1) == [("A", 2, b"again")]
+
+
+def test_what_a_link_cannot_take_is_dropped_and_counted(pair):
+    """An unknown peer, a full waiting room, a link that does not open in time, a frame too large: never a wait."""
+    a, _, lost, time = pair
+    a.send("C", 1, b"nobody")
+    a.send("B", 2, bytes(MESSAGE_BYTES_MAX))
+    for number in range(OPENING_MESSAGES_MAX + 3):
+        a.send("B", number, b"hello")
+    assert [why for _, _, why in lost] == ["unknown node", "too large"] + ["unreachable"] * 3
+    time.now += 2_000_000
+    a.send("B", 9, b"too late")
+    assert lost[-1] == ("B", 9, "unreachable")
+    assert a.traffic.drops == {"unknown node": 1, "too large": 1, "unreachable": 4}
+
+
+def test_a_peer_that_does_not_read_never_blocks_the_sender(pair):
+    """When a peer reads nothing its queues fill; then messages are dropped and counted, nobody waits (S35)."""
+    a, b, lost, _ = pair
+    a.send("B", 0, b"first")
+    assert hear(a, b, 1)
+    for number in range(1, 20_000):
+        a.send("B", number, bytes(10_000))
+        if len(lost) == 10:
+            break
+    assert [why for _, _, why in lost] == ["unreachable"] * 10
+    heard = hear(a, b, 500)
+    assert [number for _, number, _ in heard] == list(range(1, len(heard) + 1))
+
+
+def test_the_faults_of_a_link_decide(pair):
+    """A cut loses all, a rule loses, doubles and delays; nothing is sent before its time."""
+    a, b, lost, time = pair
+    a.send("B", 0, b"first")
+    assert hear(a, b, 1)
+    a.set_faults(Faults().partitioned([["A"], ["B"]]))
+    a.send("B", 1, b"cut")
+    a.set_faults(Faults().linked("A", "B", LinkRule(drop=1.0)))
+    a.send("B", 2, b"lost")
+    assert lost == [("B", 1, "cut"), ("B", 2, "lost")]
+    a.set_faults(Faults().linked("A", "B", LinkRule(duplicate=1.0, delay_ms=(10.0, 10.0))))
+    a.send("B", 3, b"twice")
+    assert a.depths()["delayed"] == 2
+    assert a.next_due_us == 10_000
+    a.release(9_999)
+    assert a.depths()["delayed"] == 2
+    time.now = 10_000
+    a.release(time.now)
+    assert hear(a, b, 2) == [("A", 3, b"twice")] * 2
+
+
+def test_a_peer_that_moved_is_reached_at_its_new_address(pair):
+    """After `know` with another endpoint messages go there, not to the old one."""
+    a, b, _, _ = pair
+    a.send("B", 1, b"before")
+    assert hear(a, b, 1)
+    key = a._peers["B"].key
+    a.know({"B": ("tcp://127.0.0.1:9", key)})
+    a.send("B", 2, b"nobody listens there")
+    a.know({"B": (b.endpoint, key)})
+    a.send("B", 3, b"after")
+    assert hear(a, b, 1) == [("A", 3, b"after")]
+
+
+def test_faults_travel_as_they_are():
+    """The order that carries faults says exactly what the value says."""
+    faults = Faults().partitioned([["A"], ["B", "C"]]).linked("A", "C", LinkRule(drop=0.5, delay_ms=(1.0, 2.0)))
+    assert SetFaults.of(faults).faults == faults
+
+
+def test_the_header_holds_any_number_a_recorder_gives():
+    """Numbers of events fit the eight bytes before a payload, for a million runs of a process."""
+    assert HEADER.unpack(HEADER.pack((1_000_000 << SEQ_BITS) + 2**SEQ_BITS - 1))[0] > 0
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_recorder_counts_what_it_loses(monkeypatch):
+    """Recording is bounded: events beyond the bound are counted, and the batch says how many."""
+    monkeypatch.setattr(record, "EVENTS_KEPT", 10)
+    recorder = Recorder(3, True, lambda: 5)
+    numbers = [recorder.add("note") for _ in range(25)]
+    assert numbers == [(3 << SEQ_BITS) + count for count in range(1, 26)]
+    batch = recorder.batch()
+    assert (batch.batch, batch.lost, len(read_events(batch.events))) == (1, 15, 10)
+    assert recorder.batch() is None
+    recorder.add("note")
+    assert (recorder.batch().batch, recorder.lost) == (2, 15)
+
+
+def test_a_recorder_that_is_off_makes_nothing():
+    """With the trace off every number is 0 and there is never a batch."""
+    recorder = Recorder(1, False, lambda: 5)
+    assert recorder.message("send", Ping(1), "B", 5, 0) == recorder.add("note") == 0
+    assert recorder.batch() is None
+
+
+def test_the_gathered_trace_is_in_time_order_with_causes():
+    """Batches of several nodes become one trace: by time, numbered from 1, causes translated across nodes."""
+    now = [0]
+    a, b = (Recorder(1, True, lambda: now[0]) for _ in "AB")
+    gathering = Gathering()
+    for at in (10, 20):
+        now[0] = at
+        sent = a.message("send", Ping(at), "B", 5, 0)
+        now[0] = at + 5
+        got = b.message("receive", Ping(at), "A", 5, sent, "A")
+        b.add("note", cause=got)
+    gathering.add("B", b.batch())
+    gathering.add("A", a.batch())
+    events, gaps = gathering.all()
+    assert [(event.seq, event.time_us, event.node, event.kind, event.cause) for event in events] == [
+        (1, 10, "A", "send", 0),
+        (2, 15, "B", "receive", 1),
+        (3, 15, "B", "note", 2),
+        (4, 20, "A", "send", 0),
+        (5, 25, "B", "receive", 4),
+        (6, 25, "B", "note", 5),
+    ]
+    assert gaps == 0
+    assert {event.kind for event in events} <= set(KINDS)
+
+
+def test_what_was_lost_leaves_a_note(monkeypatch):
+    """A cause that never came counts as a gap; shed events leave a note with their number."""
+    monkeypatch.setattr(gather, "EVENTS_KEPT", 100)
+    recorder, gathering = Recorder(1, True, lambda: 1), Gathering()
+    recorder.message("receive", Ping(1), "B", 5, 77, "B")
+    for _ in range(150):
+        recorder.add("note")
+    gathering.add("A", recorder.batch())
+    events, gaps = gathering.all()
+    assert len(events) == 91
+    assert events[0].node == "cluster"
+    assert events[0].detail["lost"] == 61
+    assert gaps == 62
+
+
+def test_the_roll_follows_the_notices():
+    """A node is starting until it has begun, paused while halted, crashed once ended; old runs are not heard."""
+    changes = []
+    roll = Roll(lambda entry, before: changes.append((entry.node, before, entry.state)))
+    roll.add("A")
+    roll.starting("A")
+    roll.hear(Ready("A", 1, "tcp://127.0.0.1:1"))
+    assert roll.entries["A"].state == STARTING
+    roll.up("A")
+    roll.hear(Ended("A", 0, 1))
+    assert roll.in_state(UP) == ["A"]
+    roll.hear(Ended("A", 1, -9))
+    assert roll.entries["A"].failure.endswith("status -9")
+    assert changes == [("A", STARTING, UP), ("A", UP, CRASHED)]
+    assert roll.in_state(PAUSED) == []
