@@ -106,16 +106,20 @@ def test_an_installation_without_notebooks_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-def test_the_lab_serves_the_tour(tmp_path: Path) -> None:
-    """`dynalab lab` becomes a JupyterLab that serves the tour, and that ends when this process is told to end."""
+def test_the_lab_serves_the_tour(tmp_path: Path, root_dir: Path) -> None:
+    """`dynalab lab` becomes a JupyterLab that serves the tour, and that ends when this process is told to end.
+
+    It needs no console script and no installation: this Python, and the package these tests import.
+    """
     command = [sys.executable, "-m", "dynalab.cli", "lab", "--no-browser", "--port", "0", "--folder", "work"]
     folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime"}
     environment = os.environ | {name: str(tmp_path / folder) for name, folder in folders.items()}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root_dir), os.environ.get("PYTHONPATH"))))
     lab_process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        address = next(line.strip() for line in lab_process.stdout if line.strip().startswith("http://127.0.0.1"))
+        address = _address(lab_process)
         assert "/lab/tree/00-tour.ipynb?token=" in address
         served = _answer(address.replace("/lab/tree/", "/files/"), lab_process)
         assert json.load(served)["nbformat"] == 4
@@ -123,6 +127,16 @@ def test_the_lab_serves_the_tour(tmp_path: Path) -> None:
         lab_process.terminate()
         lab_process.communicate()
     assert lab_process.returncode == 0
+
+
+def _address(server: subprocess.Popen[str]) -> str:
+    """The address it prints, with a token in it; an end without one fails with all it said."""
+    said = []
+    for line in server.stdout:
+        said.append(line)
+        if line.strip().startswith("http://127.0.0.1"):
+            return line.strip()
+    raise AssertionError("it ended without an address:\n" + "".join(said))
 
 
 def _answer(address: str, server: subprocess.Popen[str]) -> Any:
