@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from dynalab.core.merge import merger_names
+
 CLOCKS = ("dotted", "vector")
 STRATEGIES = (1, 2, 3)
 STORAGES = ("memory", "log", "sqlite", "rocks", "redis")
@@ -57,7 +59,8 @@ class Config:
     anti_entropy_ms: int = 1_000
     """Pause between two Merkle exchanges of one node (4.7); 0: never."""
     repair_order: Literal["plain", "hot", "cold"] = "plain"
-    """Which differing keys an exchange repairs first: as they are found, most or least read; see `core.priority`."""
+    """Which differing keys an exchange repairs first (4.7): `plain` as they are found, `hot` those read most,
+    `cold` those read least; see `core.priority`."""
     gossip_ms: int = 1_000
     """Pause between two gossip rounds (4.8.1: "every second"); 0: never."""
     ping_ms: int = 500
@@ -114,6 +117,16 @@ class Config:
                 raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
         if not isinstance(self.phi, (int, float)) or not 0.1 <= self.phi <= 100:
             raise ValueError(f"phi must be from 0.1 to 100; got {self.phi!r}")
+        for name in ("zones", "weights", "mergers"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"{name} must be a table, {{...: ...}}; got {getattr(self, name)!r}")
+        for prefix, name in self.mergers.items():
+            if not isinstance(prefix, str) or name not in merger_names():
+                known = ", ".join(merger_names())
+                raise ValueError(
+                    f"mergers must be {{key prefix: one of {known}}}; got {prefix!r}: {name!r}. "
+                    "A function of your own is a part: Parts(merge=...)"
+                )
         for node, weight in self.weights.items():
             if not isinstance(weight, (int, float)) or not 0 < weight <= 1000:
                 raise ValueError(f"the weight of node {node!r} must be above 0 and at most 1000; got {weight!r}")

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from dynalab.core.config import VALUE_BYTES_MAX, Config, Parts, setting_names
+from dynalab.core.merge import merger_names
 
 
 def test_the_defaults_are_the_papers_usual_ones():
@@ -63,6 +64,30 @@ def test_integers_have_ranges_that_include_their_ends(name, low, high):
         with pytest.raises(ValueError, match=f"{name} must be an integer from {low} to {high}; got ") as refused:
             Config(**quorum, **{name: value})
         assert repr(value) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["typo", "Cart", "", None, 7, ["cart"], sorted])
+def test_a_merger_that_is_none_is_refused_before_any_sibling_needs_it(name):
+    """An unknown merger names its prefix and the mergers there are; the known ones are all taken."""
+    with pytest.raises(ValueError, match=r"one of last_writer_wins, .*, or_set\}; got 'set/': ") as refused:
+        Config(mergers={"": "cart", "set/": name})
+    assert f"'set/': {name!r}" in str(refused.value)
+    assert "Parts(merge=...)" in str(refused.value)
+    assert Config(mergers={known: known for known in merger_names()}).mergers["cart"] == "cart"
+
+
+@pytest.mark.parametrize("name", ["zones", "weights", "mergers"])
+@pytest.mark.parametrize("value", [None, "A", ["A"], 2])
+def test_tables_are_tables(name, value):
+    """What is kept by node or by prefix is a table; anything else is refused by name."""
+    with pytest.raises(ValueError, match=f"{name} must be a table"):
+        Config(**{name: value})
+
+
+def test_a_prefix_of_a_merger_is_a_text():
+    """Keys may be bytes; the prefixes that choose a merger are texts."""
+    with pytest.raises(ValueError, match=r"got b'set/': 'set_union'"):
+        Config(mergers={b"set/": "set_union"})
 
 
 @pytest.mark.parametrize(
