@@ -117,19 +117,7 @@ class Config:
                 raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
         if not isinstance(self.phi, (int, float)) or not 0.1 <= self.phi <= 100:
             raise ValueError(f"phi must be from 0.1 to 100; got {self.phi!r}")
-        for name in ("zones", "weights", "mergers"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise ValueError(f"{name} must be a table, {{...: ...}}; got {getattr(self, name)!r}")
-        for prefix, name in self.mergers.items():
-            if not isinstance(prefix, str) or name not in merger_names():
-                known = ", ".join(merger_names())
-                raise ValueError(
-                    f"mergers must be {{key prefix: one of {known}}}; got {prefix!r}: {name!r}. "
-                    "A function of your own is a part: Parts(merge=...)"
-                )
-        for node, weight in self.weights.items():
-            if not isinstance(weight, (int, float)) or not 0 < weight <= 1000:
-                raise ValueError(f"the weight of node {node!r} must be above 0 and at most 1000; got {weight!r}")
+        _check_tables(self)
 
     def with_(self, **changes: Any) -> Config:
         """A copy with other settings, checked again."""
@@ -177,6 +165,22 @@ def _is_int(value: object) -> bool:
 def _within(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{name} must be an integer from {low} to {high}; got {value!r}")
+
+
+def _check_tables(config: Config) -> None:
+    for name in ("zones", "weights", "mergers"):
+        is_table = isinstance(getattr(config, name), Mapping)
+        if not is_table:
+            raise ValueError(f"{name} must be a table, {{...: ...}}; got {getattr(config, name)!r}")
+    for node, weight in config.weights.items():
+        if not isinstance(weight, (int, float)) or not 0 < weight <= 1000:
+            raise ValueError(f"the weight of node {node!r} must be above 0 and at most 1000; got {weight!r}")
+    for prefix, name in config.mergers.items():
+        if not isinstance(prefix, str) or name not in merger_names():
+            raise ValueError(
+                f"mergers must be {{key prefix: one of {', '.join(merger_names())}}}; got {prefix!r}: {name!r}. "
+                "A function of your own is a part: Parts(merge=...)"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
