@@ -8,6 +8,7 @@ Rule 1: an inspection that shows only some of the node's keys proves nothing, so
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -153,10 +154,16 @@ def shrunk(before: Inspections, after: Inspections, wiped: frozenset[str] = froz
 
 
 def out_of_bounds(inspections: Inspections, config: Any) -> Iterator[Violation]:
-    """I10: more siblings, clock pairs, hints or open requests than the configured limits."""
+    """I10: more siblings, clock pairs, hints or open requests than the configured limits.
+
+    A coordinator refuses what would exceed a limit, a merge never sheds:
+    so it is the siblings made under one name that are bounded, for each was made in full view of those before it.
+    """
     for node, inspection in inspections.items():
         for key, record in inspection["records"].items():
-            yield from _above(node, f"siblings of {key!r}", len(record["siblings"]), config.max_siblings)
+            made = Counter(dot_named(each["dot"], each["clock"]).actor for each in record["siblings"])
+            for actor, count in sorted(made.items()):
+                yield from _above(node, f"siblings of {key!r} made by {actor}", count, config.max_siblings)
             yield from _above(node, f"clock pairs of {key!r}", len(record["clock"]), config.max_clock)
         yield from _above(node, "open requests", len(inspection["requests"]), config.max_requests)
 

@@ -80,6 +80,10 @@ class Coordinator:
         """A new run: its op names must differ from those of any run before (late answers, S22)."""
         self._nonce = f"{self.desk.random.getrandbits(32):08x}"
 
+    def has_begun(self, request: str) -> bool:
+        """Whether a put with this request id is under way here, or has made a version before."""
+        return request in self.ops or self.replica.store.seen(request) is not None
+
     # Put -------------------------------------------------------------------------------------
 
     def put(self, sender: str, message: ClientPut, homes: tuple[str, ...]) -> None:
@@ -299,14 +303,11 @@ class Coordinator:
             self.membership.detector.suspect(node, f"{request.kind} timed out", request.started_us)
             if not (request.replied and isinstance(request, GetRequest)):
                 self.asking.replace(request, node)
-        if self.desk.now_us >= request.deadline_us or (request.replied and not self._still_waits(request)):
+        still_waits = not request.replied or (isinstance(request, PutRequest) and request.silent())
+        if self.desk.now_us >= request.deadline_us or not still_waits:
             self._end(request)
         else:
             self._set_timer(request)
-
-    @staticmethod
-    def _still_waits(request: Request) -> bool:
-        return isinstance(request, PutRequest) and bool(request.silent())
 
     def on_hedge_timer(self, op: str) -> None:
         """Ask one more replica if the student's part says so."""

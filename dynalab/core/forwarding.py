@@ -26,6 +26,7 @@ class _Forwarded:
         self.message = message
         self.untried = homes
         self.asked = ""
+        self.tries = 0
         self.deadline_us = deadline_us
 
 
@@ -57,6 +58,7 @@ class Forwarding:
         message = forwarded.message
         left_us = forwarded.deadline_us - self.desk.now_us
         forwarded.asked = forwarded.untried.pop(0)
+        forwarded.tries += 1
         self.desk.send(forwarded.asked, message._replace(hops=message.hops + 1, timeout_us=max(left_us, 1)))
         self.desk.set_timer(f"forward:{message.request}", self._patience_ms(forwarded, left_us / 1000))
 
@@ -83,7 +85,10 @@ class Forwarding:
         self._relay(message.request, message)
 
     def on_client_failed(self, _sender: str, message: ClientFailed) -> None:
-        """The home could not."""
+        """The home could not; where several were asked nothing is definite, for another may have done it."""
+        forwarded = self.open.get(message.request)
+        if forwarded is not None and forwarded.tries > 1:
+            message = message._replace(definite=False)
         self._relay(message.request, message)
 
     def on_client_leave_done(self, _sender: str, message: ClientLeaveDone) -> None:

@@ -195,11 +195,11 @@ class Node:
     def _tell(self, sender: str, message: Any, error: DynalabError) -> None:
         if isinstance(message, (ClientPut, ClientGet, ClientMove)):
             if not (isinstance(error, PartFailed) and self.coordinator.fail(message.request, error)):
-                self.desk.reply(sender, refusals.failure(message.request, error))
+                self.desk.reply(sender, refusals.refusal(message.request, error, self._has_begun(message.request)))
         elif isinstance(message, ReplicaPut):
-            self.desk.send(sender, ReplicaPutDone(message.request, False, _shown(error)))
+            self.desk.send(sender, ReplicaPutDone(message.request, False, refusals.shown(error)))
         elif isinstance(message, ReplicaGet):
-            self.desk.send(sender, ReplicaGetDone(message.request, self.replica.record(b""), _shown(error)))
+            self.desk.send(sender, ReplicaGetDone(message.request, self.replica.record(b""), refusals.shown(error)))
         elif isinstance(message, (ReplicaPutDone, ReplicaGetDone)):
             self.coordinator.fail(message.request, error)
         elif self.antientropy.exchange is not None:
@@ -263,8 +263,8 @@ class Node:
         """Coordinate, or forward to a node of the preference list (4.5, 5)."""
         try:
             self.overload.check(self._waiting())
-        except Overloaded:  # What repeats a request under way is no new work; 'nothing was done' would be untrue.
-            if not any(message.request in known for known in (self.coordinator.ops, self.forwarding.open)):
+        except Overloaded:  # What repeats a request is no new work.
+            if not self._has_begun(message.request):
                 raise
         position = position_of(message.key)
         homes = self.membership.walk(position)[:n]
@@ -277,6 +277,10 @@ class Node:
                 raise refusals.no_home(self.name)
             self.load.count(self.membership.ring, position, self.desk.now_us)
             coordinate(sender, message, homes)
+
+    def _has_begun(self, request: str) -> bool:
+        """Whether an earlier message with this request id was taken on here, by the coordinator or to be forwarded."""
+        return self.coordinator.has_begun(request) or request in self.forwarding.open
 
     def _waiting(self) -> int:
         """Client requests under way here, forwarded ones too."""
@@ -394,7 +398,3 @@ class Node:
             self.antientropy.transfer()
         if self._joining or self.membership.target is not self.membership.ring:
             self.desk.set_timer("transfer", TRANSFER_RETRY_MS)
-
-
-def _shown(error: DynalabError) -> str:
-    return error.traceback or str(error)

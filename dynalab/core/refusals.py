@@ -16,6 +16,23 @@ def failure(
     )
 
 
+def refusal(request: str, error: DynalabError, begun: bool) -> ClientFailed:
+    """The message that turns a request away.
+
+    Args:
+        request: the client's name for it.
+        error: why.
+        begun: an earlier message with this request id was taken on; 'nothing was done' would be untrue.
+    """
+    failed = failure(request, error)
+    return failed._replace(definite=False) if begun else failed
+
+
+def shown(error: DynalabError) -> str:
+    """An error for another node: the student's own traceback where there is one."""
+    return error.traceback or str(error)
+
+
 def no_ring(node: str) -> NodeIsDown:
     """The error of a node that knows no ring yet."""
     return NodeIsDown(f"node {node} is not part of a ring yet; wait for its join, or ask another node")

@@ -216,7 +216,7 @@ def test_limits_are_held():
     node["records"]["k"]["siblings"] *= 2
     texts = [violation.text for violation in finals.out_of_bounds({"A": node}, config)]
     assert texts == [
-        "node A has 2 siblings of 'k'; the limit is 1",
+        "node A has 2 siblings of 'k' made by B; the limit is 1",
         "node A has 2 clock pairs of 'k'; the limit is 1",
         "node A has 2 open requests; the limit is 1",
     ]
