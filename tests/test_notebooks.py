@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FRONT = ROOT / "notebooks" / "README.md"
 
 PNG_BYTES_MAX = 100_000
 TEXT_MAX = 4_000
@@ -59,6 +60,25 @@ def _pictures(page: Any) -> list[bytes]:
 def test_there_is_a_tour() -> None:
     """The first page is the one that `dynalab lab` opens."""
     assert PAGES[0].name == "00-tour.ipynb"
+
+
+def test_the_front_page_leads_to_every_page() -> None:
+    """The core path and the electives are told apart; minutes, sections and points are those of the pages."""
+    rows = re.findall(r"^\| \[(.+)\]\((.+)\) \|(.*)\|$", FRONT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [link for _, link, _ in rows] == [path.name for path in PAGES]
+    core, electives = FRONT.read_text(encoding="utf-8").split("\n## Electives")
+    for title, link, rest in rows:
+        assert link in (core if link < "06" else electives)
+        opening = nbformat.read(ROOT / "notebooks" / link, as_version=4).cells[0].source
+        assert f"# {title.replace(' ', ' - ', 1)}" in opening
+        minutes = re.search(r"(\d+) minutes", opening)
+        assert minutes is not None
+        assert minutes[1] in re.findall(r"\d+", rest.rpartition("|")[0])
+        exercise = ROOT / "exercises" / link
+        if exercise.exists():
+            told = re.search(r"About (\d+) minutes, (\d+) points", exercise.read_text(encoding="utf-8"))
+            assert told is not None
+            assert rest.rpartition("|")[2].split(", ") == [f" {told[1]}", f"{told[2]} "]
 
 
 def test_a_page_can_be_read_in_one_sitting(page: Any) -> None:

@@ -86,7 +86,7 @@ def copy_new(source: Path, target: Path) -> None:
     """
     if not source.is_dir():
         raise FileNotFoundError(f"this installation has no notebooks at {source}; install dynalab again")
-    for path in sorted(source.rglob("*.ipynb")):
+    for path in sorted([*source.rglob("*.ipynb"), *source.rglob("README.md")]):
         copy = target / path.relative_to(source)
         if not copy.exists() and ".ipynb_checkpoints" not in path.parts:
             copy.parent.mkdir(parents=True, exist_ok=True)

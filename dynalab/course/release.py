@@ -22,7 +22,7 @@ def release(notebooks: Path, exercises: Path, target: Path) -> list[str]:
     done = []
     (target / "notebooks").mkdir(parents=True, exist_ok=True)
     (target / "exercises").mkdir(parents=True, exist_ok=True)
-    for path in sorted(notebooks.glob("*.ipynb")):
+    for path in sorted([*notebooks.glob("*.ipynb"), *notebooks.glob("README.md")]):
         copy = target / "notebooks" / path.name
         if not copy.exists():
             shutil.copyfile(path, copy)

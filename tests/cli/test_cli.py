@@ -91,9 +91,10 @@ def test_a_clone_works_in_itself(root_dir: Path) -> None:
 
 
 def test_elsewhere_notebooks_are_copied_once(tmp_path: Path) -> None:
-    """A work folder gets every notebook; a second call overwrites nothing that a student changed."""
+    """A work folder gets the front page and every notebook; a second call overwrites nothing that a student changed."""
     folder, page = lab.workplace(tmp_path / "work")
     assert (folder / page).is_file()
+    assert (folder / "README.md").is_file()
     (folder / page).write_text("mine", encoding="utf-8")
     lab.workplace(tmp_path / "work")
     assert (folder / page).read_text(encoding="utf-8") == "mine"

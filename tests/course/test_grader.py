@@ -171,6 +171,7 @@ def test_reports_are_written_for_an_empty_class(tmp_path):
 def test_a_release_renews_all_but_answers(tmp_path, monkeypatch):
     """Releasing again and restoring put locked cells back, keep answers and own cells, and hand out no solution."""
     assert main(["exercises", "release", str(tmp_path)]) == 0
+    assert (tmp_path / "notebooks" / "README.md").is_file()
     path = tmp_path / "exercises" / "01-ring.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
     own = {"cell_type": "code", "id": "mine", "metadata": {}, "source": "1 + 1", "outputs": [], "execution_count": 1}
