@@ -27,6 +27,8 @@ EXAMPLES = (
     "dynalab up --names ann,bob,cy --ports 5001,5002,5003",
     "dynalab up cluster.toml",
     "dynalab up --example > cluster.toml          a file with every key, its default and what it means",
+    "curl localhost:8080/metrics                  while it runs: what Prometheus scrapes from every port",
+    "curl localhost:8080/admin/dashboard          a Grafana dashboard of it (dynalab/gateway/dashboard.json)",
 )
 
 
