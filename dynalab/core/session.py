@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from dynalab.core.clock import Context, Dot, VectorClock
@@ -43,6 +44,9 @@ class _UseSession:
 
 USE_SESSION: Final = _UseSession()
 ContextChoice = Context | None | _UseSession
+
+REQUEST_ID_LENGTH_MAX, REQUEST_ID_SHOWN = 256, 64
+"""A user may name a write by so many characters; so many of them are readable in the id on the wire."""
 
 _BYTES, _TEXT, _JSON = b"b", b"t", b"j"
 
@@ -238,7 +242,10 @@ class Session:
         timeout_ms: int | None = None,
         request_id: str | None = None,
     ) -> ClientPut:
-        """The message for a put; see `delete` for value None."""
+        """The message for a put; see `delete` for value None.
+
+        `request_id` names this write: repeated with the same key and value it is the same write, not another one.
+        """
         encoded = encode_value(value, self.config.max_value_bytes)
         return self._put(key, encoded, context, n, w, timeout_ms, request_id)
 
@@ -298,7 +305,7 @@ class Session:
         key = encode_key(key)
         copies, need = self._quorum("w", n, w)
         contexts = self._chosen(key, context)
-        request = self._next_request() if request_id is None else _request_id(request_id)
+        request = self._next_request() if request_id is None else _request_name(request_id, key, encoded)
         local = context is Context.LOCAL
         return ClientPut(request, key, encoded, contexts, local, copies, need, self._deadline(timeout_ms))
 
@@ -335,10 +342,14 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _request_id(request: str) -> str:
-    if not isinstance(request, str) or not 1 <= len(request) <= 100:
-        raise BadRequest(f"request_id must be text of 1 to 100 characters; got {request!r:.120}")
-    return request
+def _request_name(request_id: str, key: bytes, encoded: bytes | None) -> str:
+    """The id on the wire: the same for the same write only, so an id used again for another one loses nothing."""
+    if not isinstance(request_id, str) or not 1 <= len(request_id) <= REQUEST_ID_LENGTH_MAX:
+        text = f"request_id must be text of 1 to {REQUEST_ID_LENGTH_MAX} characters; got {request_id!r:.120}"
+        raise BadRequest(text)
+    write = blake2b(repr((request_id, key, encoded is None)).encode(), digest_size=8)
+    write.update(encoded or b"")
+    return f"{request_id[:REQUEST_ID_SHOWN]}@{write.hexdigest()}"
 
 
 def _ack(reply: ClientPutDone, latency_ms: float) -> Ack:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -34,7 +33,7 @@ class Wish:
         value: to put.
         deletes: it is a delete instead.
         context: `Context.LOCAL` unless the request said something else.
-        op: the client's own name for the write; empty: none.
+        op: the client's own name for the write, with which a retry is the same write; empty: none.
         label: who says it is asking.
     """
 
@@ -45,14 +44,6 @@ class Wish:
     label: str
     n: int | None
     w: int | None
-
-    def request_id(self, key: bytes, trace_id: str) -> str:
-        """The id that makes a retry the same write: of this kind, of this key; without an op each is another."""
-        if not self.op:
-            return trace_id
-        kind = "delete" if self.deletes else "put"
-        name = blake2b(repr((kind, key, self.op)).encode(), digest_size=12).hexdigest()
-        return f"op-{name}"
 
 
 class KeyConvertor(PathConvertor):

@@ -64,16 +64,16 @@ def _key(face: Face, request: Request, kind: str) -> bytes:
 
 
 async def _write(face: Face, request: Request, key: bytes, wish: Wish) -> JSONResponse:
-    request_id = wish.request_id(key, trace_id(request))
+    future = _submitted(face.client, key, wish, deadline_of(request))
+    request_id = getattr(future, "request", trace_id(request))
     note(request, traceId=request_id, **({"client": wish.label} if wish.label else {}))
-    kind = "delete" if wish.deletes else "put"
-    ack = await face.asked(kind, _submitted(face.client, key, wish, deadline_of(request), request_id))
+    ack = await face.asked("delete" if wish.deletes else "put", future)
     note(request, coordinator=ack.coordinator, nodes=ack.nodes, clock=summary(ack.context.clock))
     return JSONResponse(values.written(ack, key, wish.deletes, request_id))
 
 
-def _submitted(client: Client, key: bytes, wish: Wish, timeout_ms: int | None, request_id: str) -> Any:
-    options: dict[str, Any] = {"n": wish.n, "w": wish.w, "timeout_ms": timeout_ms, "request_id": request_id}
+def _submitted(client: Client, key: bytes, wish: Wish, timeout_ms: int | None) -> Any:
+    options: dict[str, Any] = {"n": wish.n, "w": wish.w, "timeout_ms": timeout_ms, "request_id": wish.op or None}
     if wish.deletes:
         return client.submit_delete(key, wish.context, **options)
     return client.submit_put(key, wish.value, wish.context, **options)

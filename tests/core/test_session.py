@@ -127,13 +127,19 @@ def test_request_ids_never_repeat(session):
     """Every request has the session's prefix and a number of its own."""
     requests = [session.put("k", 1).request, session.get("k").request, session.delete("k").request]
     assert requests == ["alice.1-1", "alice.1-2", "alice.1-3"]
-    assert session.put("k", 1, request_id="mine").request == "mine"
+    mine = [session.put("k", 1, request_id="mine").request for _ in range(2)]
+    assert mine[0] == mine[1]
+    assert mine[0].startswith("mine@")
+    others = [session.put("k", 2, request_id="mine"), session.put("l", 1, request_id="mine")]
+    others += [session.delete("k", request_id="mine"), session.put("k", 1, request_id="mine too")]
+    assert len({*mine, *(other.request for other in others)}) == 5
+    assert len(session.put("k", 1, request_id="x" * 256).request) <= 128
 
 
-@pytest.mark.parametrize("request_id", ["", "x" * 101, 7])
+@pytest.mark.parametrize("request_id", ["", "x" * 257, 7])
 def test_a_request_id_is_short_text(session, request_id):
-    """A chosen request id has 1 to 100 characters."""
-    with pytest.raises(BadRequest, match="request_id must be text of 1 to 100 characters; got "):
+    """A chosen request id has 1 to 256 characters."""
+    with pytest.raises(BadRequest, match="request_id must be text of 1 to 256 characters; got "):
         session.put("k", 1, request_id=request_id)
 
 

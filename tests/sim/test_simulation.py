@@ -147,6 +147,21 @@ def test_a_repeated_request_makes_one_version() -> None:
     assert sim.get("k").values == ["once"]
 
 
+@pytest.mark.parametrize("pause_ms", [0, 500])
+def test_a_request_id_used_again_for_another_write_loses_nothing(pause_ms: int) -> None:
+    """An id names one write of one key: with another key or value it is another write, stored and answered (I1)."""
+    sim = Simulation(5, seed=1)
+    alice, bob = sim.client("alice", via="A"), sim.client("bob", via="A")
+    writes = []
+    for client, key, value in [(alice, "e", 1), (alice, "f", 2), (bob, "g", 3), (bob, "g", 4)]:
+        writes.append((key, client.submit_put(key, value, context=None, request_id="mine")))
+        sim.run(ms=pause_ms)
+    assert [(key, write.result().key) for key, write in writes] == [(key, key) for key in "efgg"]
+    assert [sorted(sim.get(key).values) for key in "efg"] == [[1], [2], [3, 4]]
+    assert alice.delete("f", request_id="mine").key == "f"
+    assert not sim.get("f").found
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_a_repeated_request_is_always_answered(seed: int) -> None:
     """Whenever the repetition comes, before W, after W, or when all have stored it, it hears the same (S06)."""
