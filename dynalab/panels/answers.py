@@ -16,7 +16,7 @@ from dynalab.panels import table
 from dynalab.panels.stories import BY_NAME, KEY
 from dynalab.panels.subject import FILE, LIVE, SIM, Subject
 from dynalab.panels.tape import is_worth_seeing
-from dynalab.panels.teller import Teller, cluster_of
+from dynalab.panels.teller import FAILED, Teller, cluster_of
 from dynalab.panels.trees import compared
 
 if TYPE_CHECKING:
@@ -113,13 +113,17 @@ def story(panel: Workbench, content: Content) -> None:
 def _begin(panel: Workbench, content: Content) -> None:
     name, world = str(content.get("name")), content.get("world")
     if name in BY_NAME and world in (SIM, LIVE):
-        panel.show.beside.post(lambda: tell(panel, name, str(world)))
+        panel.desk.ask("beside", lambda: tell(panel, name, str(world)))
 
 
 def tell(panel: Workbench, name: str, world: str, steps: int = 0) -> None:
     """Begin a story on a new cluster of its own, and run its first `steps` steps."""
-    panel.story = {**panel.story, "status": "running"}
-    target, code = cluster_of(BY_NAME[name], world)
+    before, panel.story = panel.story, {**panel.story, "status": "running"}
+    try:
+        target, code = cluster_of(BY_NAME[name], world)
+    except Exception:
+        panel.story = before
+        raise
     panel.bring_on(Subject(target, "cluster" if world == LIVE else "sim"))
     show = panel.show
     show.hands.say(code)
@@ -131,7 +135,7 @@ def tell(panel: Workbench, name: str, world: str, steps: int = 0) -> None:
 
 
 def _next(panel: Workbench, _content: Content) -> None:
-    panel.show.doing.post(lambda: _run_next(panel))
+    panel.desk.ask("doing", lambda: _run_next(panel))
 
 
 def _run_next(panel: Workbench) -> None:
@@ -140,37 +144,39 @@ def _run_next(panel: Workbench) -> None:
         return
     panel.story = show.teller.told()
     show.teller.run()
+    if show.teller.status == FAILED:
+        panel.desk.forget()
     panel.story = show.teller.told()
     show.watching.post(lambda: panel.update(look=True))
 
 
-def _again(panel: Workbench, steps: int, world: str = "") -> None:
-    teller = panel.show.teller
-    if teller is not None:
-        name, here = teller.story.name, panel.show.subject.kind
-        panel.show.beside.post(lambda: tell(panel, name, world or here, steps))
+def _again(panel: Workbench, steps: Callable[[int], int], world: str = "") -> None:
+    """Tell the story from its beginning, up to a step that is found from the one it has come to."""
+
+    def again() -> None:
+        teller = panel.show.teller
+        if teller is not None:
+            tell(panel, teller.story.name, world or panel.show.subject.kind, steps(teller.step))
+
+    panel.desk.ask("beside", again)
 
 
 def _back(panel: Workbench, _content: Content) -> None:
     """The step before: what cannot be undone is done again up to there."""
-    teller = panel.show.teller
-    if teller is not None:
-        _again(panel, max(0, teller.step - 1))
+    _again(panel, lambda step: max(0, step - 1))
 
 
 def _restart(panel: Workbench, _content: Content) -> None:
-    _again(panel, 0)
+    _again(panel, lambda _: 0)
 
 
 def _in_simulation(panel: Workbench, _content: Content) -> None:
     """The same story in the seeded simulation, up to the step that failed."""
-    teller = panel.show.teller
-    if teller is not None:
-        _again(panel, teller.step, SIM)
+    _again(panel, lambda step: step, SIM)
 
 
 def _leave(panel: Workbench, _content: Content) -> None:
-    panel.show.beside.post(panel.bring_back)
+    panel.desk.ask("beside", panel.bring_back)
 
 
 _STORY: dict[str, Callable[[Workbench, Content], None]] = {
@@ -182,7 +188,7 @@ _STORY: dict[str, Callable[[Workbench, Content], None]] = {
     "leave": _leave,
 }
 
-#: {what a view asks for: (the runner of the show that does it, how)}
+#: {what a view asks for: (the runner of the show that does it; empty: it finds one itself, how)}
 ANSWERS: dict[str, tuple[str, Callable[[Workbench, Content], None]]] = {
     "hello": ("watching", hello),
     "verb": ("doing", verb),
@@ -192,5 +198,5 @@ ANSWERS: dict[str, tuple[str, Callable[[Workbench, Content], None]]] = {
     "travel": ("watching", travel),
     "load": ("doing", load),
     "merkle": ("watching", merkle),
-    "story": ("watching", story),
+    "story": ("", story),
 }

@@ -1,45 +1,4 @@
-// The workbench in the browser, first part: tools, messages, time on screen, and the stage.
-//
-// `stage.js`, `tabs.js` and `workbench.js` are read in this order as one module; only the last one exports.
-// No library, no build step, nothing asked of any other host.
-
-// --- tools -----------------------------------------------------------------------------------------------------------
-
-const SVG = "http://www.w3.org/2000/svg";
-const DRAWN = new Set("svg g path circle line rect text title polygon tspan".split(" "));
-
-/** An element with attributes (`onclick` listens) and children; empty attributes and children are left out. */
-function make(tag, attributes, ...children) {
-  const made = DRAWN.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
-}
-
-/** Draw a pane again when its data changed; what had the focus, and how far it was scrolled, stays. */
-function redraw(pane, data, draw) {
-  const now = JSON.stringify(data);
-  if (pane.drawn === now) return;
-  pane.drawn = now;
-  const focused = pane.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
-  const top = pane.scrollTop;
-  pane.replaceChildren(...[draw()].flat(3).filter(Boolean));
-  pane.scrollTop = top;
-  if (focused) pane.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
-}
-
-const short = (text, length) => (text.length <= length ? text : text.slice(0, length - 1) + "…");
-const bare = (value) => value.replace(/[[\]'"]/g, "");
-const clientName = (name) => name.replace(/^client:/, "");
-const milliseconds = (us) => (us / 1000).toFixed(us < 1e6 ? 1 : 0);
-
-/** Texts of the catalogue by id, with {names} filled in. */
-const speaker = (model) => (id, values = {}) =>
-  (model.get("words")[id] ?? id).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+// The workbench in the browser, first part: messages, time on screen, and the stage.
 
 // --- messages: family, shape and colour -------------------------------------------------------------------------------
 
@@ -490,7 +449,7 @@ class Stage {
     const seat = this.seating.seats.get(name);
     const verbs = this.view.isPast() ? [] : nodeVerbs(node, say);
     this.menu.replaceChildren(make("b", {}, say("stage.menu", { node: name, state: say(`state.${node.state}`) })),
-      ...verbs.map(([label, verb, extra]) => make("button", { role: "menuitem", class: "dyna-button",
+      ...verbs.map(([label, verb, extra]) => make("button", { role: "menuitem", class: "dyna-button", "data-keep": label,
         onclick: () => { this.view.verb(verb, { node: name, ...extra }); this.closeMenu(true); } }, label)),
       make("button", { role: "menuitem", class: "dyna-button dyna-quiet",
         onclick: () => { this.view.choose(this.view.isPast() ? { node: name } : { node: name, tab: "inspector" }); this.closeMenu(); } }, say("stage.look")));

@@ -1,6 +1,6 @@
 // The workbench in the browser, second part: what each tab shows beside the stage.
 //
-// A pane is drawn again when its data changed: `PANES` names the data of each, and the function that draws it.
+// A pane is described again when its data changed, and patched: `PANES` names the data of each, and the function.
 
 // --- panes: what the tabs show beside the stage -------------------------------------------------------------------------
 
@@ -10,7 +10,7 @@ const table = (heads, rows, attributes = {}) => make("table", { class: "dyna-tab
   make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
   make("tbody", {}, rows));
 const row = (...cells) => make("tr", {}, cells.map((cell) => make("td", {}, cell)));
-const section = (title, ...content) => make("section", {}, make("h4", {}, title), ...content);
+const section = (title, ...content) => make("section", { "data-keep": title }, make("h4", {}, title), ...content);
 const clockText = (clock) => Object.entries(clock).map(([node, count]) => `${node}:${count}`).join(" ") || "–";
 const dotName = (name, look) => make("span", { class: "dyna-dot", style: `background:${look?.colour || "transparent"};color:${look?.ink || "inherit"}` }, name);
 
@@ -92,8 +92,8 @@ class Messages {
     this.form = button("", () => { this.diagram = !this.diagram; this.draw(); }, { "data-do": "diagram" });
     this.told = make("p", { class: "dyna-soft", role: "status" });
     this.list = make("div", { class: "dyna-rows", tabindex: 0, "aria-label": say("tab.messages"), onkeydown: (event) => this.walk(event) });
-    this.place = make("div", { class: "dyna-messages" },
-      make("div", { class: "dyna-row" }, this.node, this.kind, this.key, this.request, this.form), this.told, this.list);
+    this.place = lasting(make("div", { class: "dyna-messages" },
+      make("div", { class: "dyna-row" }, this.node, this.kind, this.key, this.request, this.form), this.told, this.list));
   }
 
   wanted() {
@@ -160,7 +160,7 @@ class Messages {
   drawTable() {
     const { say } = this.view;
     const heads = ["time", "node", "what", "latency"].map((head) => say(`messages.head_${head}`));
-    return table(heads, this.shown().map((each) => make("tr", { class: `dyna-kind-${each[KIND]}${this.mark(each[SEQ])}`, onclick: () => this.pick(each[SEQ]) },
+    return table(heads, this.shown().map((each) => make("tr", { class: `dyna-kind-${each[KIND]}${this.mark(each[SEQ])}`, "data-keep": each[SEQ], onclick: () => this.pick(each[SEQ]) },
       make("td", { class: "dyna-number-cell" }, each[TIME].toFixed(1)), make("td", {}, clientName(each[NODE])), make("td", {}, each[TEXT].replaceAll("client:", "")),
       make("td", { class: "dyna-number-cell" }, each[LATENCY] === null ? "" : `${each[LATENCY].toFixed(2)} ms`))));
   }
@@ -183,7 +183,7 @@ class Messages {
 
   drawEvent(each, x, y, width) {
     const at = y.get(each[SEQ]);
-    const attributes = { class: `dyna-event dyna-kind-${each[KIND]}${this.mark(each[SEQ])}`, onclick: () => this.pick(each[SEQ]), "data-seq": each[SEQ] };
+    const attributes = { class: `dyna-event dyna-kind-${each[KIND]}${this.mark(each[SEQ])}`, onclick: () => this.pick(each[SEQ]), "data-seq": each[SEQ], "data-keep": each[SEQ] };
     const time = make("text", { class: "dyna-time", x: 52, y: at + 4 }, each[TIME].toFixed(1));
     const title = make("title", {}, `${each[NODE]} ${each[TEXT]}`);
     if (each[NODE] === "cluster") {
@@ -218,10 +218,10 @@ class Time {
     this.slider = make("input", { type: "range", class: "dyna-slider", min: 1, step: 1, "aria-label": say("time.slider"), "data-do": "slider", oninput: () => this.go(Number(this.slider.value)) });
     this.where = make("output", { class: "dyna-where" });
     this.play = button("", () => this.toggle(), { "data-do": "play" });
-    this.place = make("div", { class: "dyna-row" },
+    this.place = lasting(make("div", { class: "dyna-row" },
       button(say("time.previous"), () => this.go(this.step() - 1), { "data-do": "previous" }), this.play,
-      button(say("time.next"), () => this.go(this.step() + 1), { "data-do": "next" }), this.slider, this.where);
-    this.told = make("div", {});
+      button(say("time.next"), () => this.go(this.step() + 1), { "data-do": "next" }), this.slider, this.where));
+    this.told = lasting(make("div", {}));
   }
 
   step() {
@@ -310,7 +310,7 @@ function metricsPane(view) {
   const [metrics, scene] = [model.get("metrics"), model.get("scene")];
   if (!metrics.operations) return [make("p", { class: "dyna-soft" }, say("metrics.wait"))];
   const look = scene.looks || {};
-  const slider = make("input", { type: "range", min: 0, max: scene.kind === "sim" ? 200 : 400, step: 10, value: metrics.load.rate, "aria-label": say("metrics.load"), class: "dyna-slider", "data-do": "load", "data-keep": "load", oninput: () => view.ask("load", { rate: Number(slider.value) }) });
+  const slider = make("input", { type: "range", min: 0, max: scene.kind === "sim" ? 200 : 400, step: 10, value: metrics.load.rate, "aria-label": say("metrics.load"), class: "dyna-slider", "data-do": "load", "data-keep": "load", oninput: (event) => view.ask("load", { rate: Number(event.target.value) }) });
   const most = Math.max(1, ...Object.values(metrics.nodes).map((node) => node.keys));
   const tell = (label, number) => row(label, make("span", { class: "dyna-number-cell" }, plain(number)));
   return [
@@ -338,9 +338,9 @@ class Merkle {
     const again = () => { this.depth = 0; this.ask(""); };
     [this.left, this.right] = ["left", "right"].map((side) => make("select", { class: "dyna-input", "aria-label": say(`merkle.${side}`), "data-merkle": side, onchange: again }));
     this.range = make("select", { class: "dyna-input", "aria-label": say("merkle.range"), "data-merkle": "range", onchange: () => { this.depth = 0; this.ask(this.range.value); } });
-    this.place = make("div", { class: "dyna-row" }, this.left, "⇄", this.right, this.range,
-      button(say("merkle.look"), () => this.ask(this.range.value), { "data-merkle": "look" }));
-    this.told = make("div", {});
+    this.place = lasting(make("div", { class: "dyna-row" }, this.left, "⇄", this.right, this.range,
+      button(say("merkle.look"), () => this.ask(this.range.value), { "data-merkle": "look" })));
+    this.told = lasting(make("div", {}));
   }
 
   ask(end) {
@@ -405,24 +405,27 @@ class Merkle {
 function storiesPane(view) {
   const { model, say } = view;
   const [story, scene] = [model.get("story"), model.get("scene")];
-  const tell = (content) => view.ask("story", content);
+  const tell = (content) => {
+    view.pane.focus({ preventScroll: true }); // The button goes; the keys that tell the story on shall be heard.
+    view.telling = content.do !== "leave";
+    view.ask("story", content);
+  };
   if (!story.name) {
     const worlds = scene.kind === "live" ? ["live", "sim"] : ["sim"];
     return [make("p", { class: "dyna-soft" }, say("stories.pick")), make("ul", { class: "dyna-stories" }, model.get("stories").map((each) =>
-      make("li", { "data-story": each.name }, make("div", {}, make("b", {}, each.title), make("div", { class: "dyna-soft" }, each.about)),
-        make("span", { class: "dyna-verbs" }, worlds.map((world) => button(say(`stories.tell_${world}`), () => tell({ do: "begin", name: each.name, world }), { "data-world": world }))))))];
+      make("li", { "data-story": each.name, "data-keep": each.name }, make("div", {}, make("b", {}, each.title), make("div", { class: "dyna-soft" }, each.about)),
+        make("span", { class: "dyna-verbs" }, worlds.map((world) => button(say(`stories.tell_${world}`), () => tell({ do: "begin", name: each.name, world }), { "data-world": world, "data-keep": world }))))))];
   }
-  const busy = story.status === "running";
   const ended = story.step === story.of && story.status === "shown";
   return [
     make("h3", { class: "dyna-storytitle" }, story.title, make("small", { class: "dyna-soft" }, ` ${say("stories.where", { step: story.step, of: story.of, world: say(`stories.${story.world}`) })}`)),
     make("p", { class: "dyna-narration", role: "status", "aria-live": "polite" }, story.narration),
     make("p", { class: `dyna-told dyna-told-${story.status}`, "data-status": story.status }, { running: `… ${say("stories.running")}`, shown: `✓ ${say("stories.shown")}`, failed: `✕ ${say("stories.failed", { why: story.why })}`, ready: "" }[story.status]),
     make("div", { class: "dyna-row" },
-      button(say("stories.next"), () => tell({ do: "next" }), { "data-story-do": "next", "data-keep": "next", class: "dyna-button dyna-main", disabled: busy || story.step === story.of }),
-      button(say("stories.back"), () => tell({ do: "back" }), { "data-story-do": "back", "data-keep": "back", disabled: busy || story.step === 0 }),
-      button(say("stories.restart"), () => tell({ do: "restart" }), { "data-story-do": "restart", "data-keep": "restart", disabled: busy }),
-      button(say("stories.leave"), () => tell({ do: "leave" }), { "data-story-do": "leave", "data-keep": "leave", disabled: busy }),
+      button(say("stories.next"), () => view.ask("story", { do: "next" }), { "data-story-do": "next", "data-keep": "next", class: "dyna-button dyna-main", disabled: story.step === story.of }),
+      button(say("stories.back"), () => tell({ do: "back" }), { "data-story-do": "back", "data-keep": "back", disabled: story.step === 0 }),
+      button(say("stories.restart"), () => tell({ do: "restart" }), { "data-story-do": "restart", "data-keep": "restart" }),
+      button(say("stories.leave"), () => tell({ do: "leave" }), { "data-story-do": "leave", "data-keep": "leave" }),
       story.status === "failed" && story.world === "live" && button(say("stories.again"), () => tell({ do: "simulation" }), { "data-story-do": "simulation", "data-keep": "simulation" })),
     ended && make("p", {}, say("stories.end")),
     make("p", { class: "dyna-soft" }, say("stories.keys")),
@@ -432,10 +435,10 @@ function storiesPane(view) {
 /** Keys of a presenter's remote control: they tell the story on, wherever the focus is in the panel. */
 function storyKey(view, event) {
   const wanted = { PageDown: "next", PageUp: "back", Home: "restart" }[event.key];
-  const story = view.model.get("story");
-  if (!wanted || !story.name || view.model.get("view").tab !== "stories" || event.target.matches("input, select")) return;
+  const telling = view.telling || view.model.get("story").name; // Also while its cluster is still being made.
+  if (!wanted || !telling || view.model.get("view").tab !== "stories" || event.target.matches("input, select")) return;
   event.preventDefault();
-  if (story.status !== "running") view.ask("story", { do: wanted });
+  view.ask("story", { do: wanted }); // While a step is under way it waits its turn.
 }
 
 // --- all panes --------------------------------------------------------------------------------------------------------

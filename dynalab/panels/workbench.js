@@ -238,6 +238,11 @@ class View {
     const [traits, draw] = PANES[tab] || [[], () => []];
     this.pane.setAttribute("aria-label", this.say(`tab.${tab}`));
     if (!this.model.get("scene").nodes) return;
+    if (this.pane.dataset.tab !== tab) { // Another pane is another place: nothing of the last one is patched.
+      this.pane.dataset.tab = tab;
+      this.pane.replaceChildren();
+      this.pane.scrollTop = 0;
+    }
     redraw(this.pane, [tab, traits.map((name) => this.model.get(name))], () => draw(this));
   }
 
@@ -258,9 +263,8 @@ class View {
   }
 
   speedBox(view) {
-    const box = make("select", { class: "dyna-input", "aria-label": this.say("head.speed"), "data-keep": "speed", "data-do": "speed", onchange: () => this.choose({ speed: Number(box.value) }) },
+    return make("select", { class: "dyna-input", "aria-label": this.say("head.speed"), "data-keep": "speed", "data-do": "speed", onchange: (event) => this.choose({ speed: Number(event.target.value) }) },
       SPEEDS.map((speed) => make("option", { value: speed, selected: speed === view.speed }, speed > 1 ? `1/${speed}` : speed ? "1×" : this.say("head.auto"))));
-    return box;
   }
 
   runBox() {
@@ -325,8 +329,8 @@ class View {
     const told = [text, lag, lost].filter(Boolean).join(" · ");
     if (this.clock.told === told) return;
     this.clock.told = told;
-    this.clock.replaceChildren(make("span", {}, [text, lost].filter(Boolean).join(" · ")),
-      ...(lag ? [make("button", { class: "dyna-button dyna-quiet", onclick: () => player.catchUp() }, lag)] : []));
+    patch(this.clock, [make("span", {}, [text, lost].filter(Boolean).join(" · ")),
+      ...(lag ? [make("button", { class: "dyna-button dyna-quiet", "data-keep": "catch-up", onclick: () => player.catchUp() }, lag)] : [])]);
   }
 }
 

@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import anywidget
@@ -26,15 +26,16 @@ import traitlets
 from dynalab.core.session import key_text
 from dynalab.panels import answers, teller
 from dynalab.panels.catalogue import Words
-from dynalab.panels.runner import InlineRunner
+from dynalab.panels.desk import Desk
+from dynalab.panels.runner import InlineRunner, Runner
 from dynalab.panels.show import Show
 from dynalab.panels.still import still_of
 from dynalab.panels.subject import FILE, SIM, Subject
 from dynalab.panels.tape import HISTORY
 
 HERE = Path(__file__).parent
-SCRIPTS = ("stage.js", "tabs.js", "workbench.js")
-"""One ES module in three files, read in this order; only the last one exports."""
+SCRIPTS = ("dom.js", "stage.js", "tabs.js", "workbench.js")
+"""One ES module in four files, read in this order; only the last one exports."""
 
 REFRESH_HZ = 12
 REFRESH_HZ_MAX = 25
@@ -95,6 +96,7 @@ class Workbench(anywidget.AnyWidget):
         self._history = history
         self._beaten_s = self._measured_s = time.monotonic()
         self._switching = threading.RLock()
+        self.desk = Desk(lambda name: cast("Runner", getattr(self.show, name)), self._on_error)
         self._first = self.show = self._new_show(Subject(target, name), own=False)
         self._open(self.show)
         if self.show.subject.kind == FILE:
@@ -234,7 +236,10 @@ class Workbench(anywidget.AnyWidget):
         known = answers.ANSWERS.get(str(content.get("ask")))
         if known is not None:
             runner, answer = known
-            getattr(self.show, runner).post(lambda: answer(self, content))
+            if runner:
+                getattr(self.show, runner).post(lambda: answer(self, content))
+            else:
+                answer(self, content)
 
     def act(self, verb: str, arguments: Mapping[str, Any]) -> None:
         """Run a verb of the hands on this thread, and show what came of it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,11 @@ class Watch:
         if parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1":
             self.outside.append(url)
 
+    def forget(self) -> None:
+        """Another test begins on the same page."""
+        self.errors.clear()
+        self.outside.clear()
+
     def assert_quiet(self) -> None:
         assert (self.errors, self.outside) == ([], [])
 
@@ -198,6 +204,49 @@ def run_all(page: Page) -> None:
     if page.evaluate(PROMPTS) == "stopped":
         raise AssertionError("Run All stopped:\n" + "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts()))
     wait_idle(page)
+
+
+class Cells:
+    """An open notebook whose cells are run one at a time; what others have shown is gone by then.
+
+    Opening a notebook and starting its kernel takes seconds, running a cell does not:
+    tests that do not destroy the page share one.
+
+    Args:
+        page: it opens here.
+        server: it is written to its folder.
+        name: of the notebook.
+        cells: ``{what to call it: its code}``.
+    """
+
+    CLEAN = "import ipywidgets; ipywidgets.Widget.close_all()"
+
+    def __init__(self, page: Page, server: LabServer, name: str, cells: dict[str, str]) -> None:
+        self.page = page
+        self.watch = Watch()
+        self.watch.attach(page)
+        self._names = list(cells)
+        write_notebook(server.root / f"{name}.ipynb", *(f"{self.CLEAN}\n{code}" for code in cells.values()))
+        open_notebook(page, f"{name}.ipynb")
+
+    def show(self, name: str) -> None:
+        """Run this cell; its output is the only one on the page."""
+        wait_idle(self.page)
+        self.watch.forget()
+        _choose(self.page, "Edit", "editmenu:clear-all")
+        cell = self.page.locator(".jp-CodeCell").nth(self._names.index(name))
+        cell.locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("Control+Enter")
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\d"), timeout=PATIENCE_MS)
+        expect(cell.locator("[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
+        cell.locator(".jp-OutputArea").scroll_into_view_if_needed()
+
+
+def restart_kernel(page: Page) -> None:
+    """Restart the kernel from its menu."""
+    _choose(page, "Kernel", "kernelmenu:restart")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
 
 
 def _choose(page: Page, menu: str, command: str) -> None:

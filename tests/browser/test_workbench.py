@@ -9,17 +9,38 @@ import pytest
 from playwright.sync_api import expect
 
 from dynalab.panels.stories import STORIES
-from tests.browser.rig import PATIENCE_MS, open_notebook, run_all, write_notebook
+from tests.browser.rig import PATIENCE_MS, Cells, restart_kernel
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from collections.abc import Iterator
 
-    from tests.browser.rig import LabServer, Watch
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+    from tests.browser.rig import LabServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-SIMULATION = "from dynalab import Simulation\nsim = Simulation(5, seed=7)\nsim"
-LIVE = "from dynalab import Cluster\ncluster = Cluster(5)\ncluster"
+CELLS = {
+    "sim": "from dynalab import Simulation\nsim = Simulation(5, seed=7)\nsim",
+    "live": "from dynalab import Cluster\ncluster = Cluster(5)\ncluster",
+    "file": (
+        "import dynalab\nsim = dynalab.Simulation(5, seed=7)\nsim.put('cart', ['milk'], w=3)\n"
+        "sim.trace.save('x.trace')\ndynalab.replay('x.trace').panel()"
+    ),
+    "twice": (
+        "from dynalab import Simulation\nsim = Simulation(5, seed=7)\npanel = sim.panel()\npanel.beat_ms = 300\n"
+        "display(panel, panel)"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def cells(chromium: BrowserContext, lab_server: LabServer) -> Iterator[Cells]:
+    """One notebook for all tests of this file: each runs one of its cells anew."""
+    page = chromium.new_page()
+    yield Cells(page, lab_server, "panel", CELLS)
+    page.close()
+    lab_server.end_kernels()
 
 
 class Bench:
@@ -51,15 +72,20 @@ class Bench:
     def node(self, name: str) -> Locator:
         return self.place.locator(f".dyna-node[data-node={name}]")
 
+    def box(self, selector: str) -> dict[str, float]:
+        """Where something is on the page."""
+        found = self.place.locator(selector).bounding_box()
+        assert found, f"{selector} is not on the page"
+        return dict(found)
+
     def pane(self) -> Locator:
         return self.place.get_by_role("tabpanel")
 
 
-def _open(page: Page, lab: LabServer, *cells: str, name: str = "panel") -> Bench:
-    write_notebook(lab.root / f"{name}.ipynb", *cells)
-    open_notebook(page, f"{name}.ipynb")
-    run_all(page)
-    bench = Bench(page, page.locator(".dyna").first)
+def _open(cells: Cells, name: str) -> Bench:
+    """The panel of a cell that has just been run."""
+    cells.show(name)
+    bench = Bench(cells.page, cells.page.locator(".dyna").first)
     expect(bench.node("A")).to_be_visible(timeout=PATIENCE_MS)
     return bench
 
@@ -115,48 +141,73 @@ def _every_hand(bench: Bench, name: str) -> None:
     expect(bench.node("B")).to_have_count(0)
 
 
-def test_every_hand_on_a_simulation(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_every_hand_on_a_simulation(cells: Cells) -> None:
     """Each control runs its verb on a simulation, shows its line of code, and the stage shows the effect."""
-    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench = _open(cells, "sim")
     _every_hand(bench, "sim")
-    chromium_page.locator("[data-run='1000']").click()
+    cells.page.locator("[data-run='1000']").click()
     bench.says("sim.run(ms=1000)")
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_every_hand_on_a_live_cluster(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_every_hand_on_a_live_cluster(cells: Cells) -> None:
     """Each control does the same to five real processes."""
-    bench = _open(chromium_page, lab_server, LIVE)
+    bench = _open(cells, "live")
     _every_hand(bench, "cluster")
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_nodes_are_clicked_and_the_network_is_cut_by_a_line(
-    chromium_page: Page, lab_server: LabServer, watch: Watch
-) -> None:
+def test_nodes_are_clicked_and_the_network_is_cut_by_a_line(cells: Cells) -> None:
     """A node's menu crashes it, from the keyboard too; a line drawn across the ring cuts between its two sides."""
-    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench = _open(cells, "sim")
     bench.node("C").click()
     bench.place.get_by_role("menuitem", name="crash").click()
     bench.says('sim.crash("C")')
-    bench.node("C").focus()
-    chromium_page.keyboard.press("Enter")
-    chromium_page.keyboard.press("Enter")
+    expect(bench.node("C")).to_be_focused()
+    expect(bench.node("C")).to_have_class(re.compile("dyna-crashed"))
+    cells.page.keyboard.press("Enter")
+    expect(bench.place.get_by_role("menuitem", name="recover").first).to_be_focused()
+    cells.page.keyboard.press("Enter")
     bench.says('sim.recover("C")')
-    stage = bench.place.locator(".dyna-svg").bounding_box()
-    ring = bench.node("A").bounding_box()
+    stage, ring = bench.box(".dyna-svg"), bench.box(".dyna-node[data-node=A]")
     height = ring["y"] + ring["height"] + 18
-    chromium_page.mouse.move(stage["x"] + 40, height)
-    chromium_page.mouse.down()
-    chromium_page.mouse.move(stage["x"] + stage["width"] - 40, height, steps=5)
-    chromium_page.mouse.up()
+    cells.page.mouse.move(stage["x"] + 40, height)
+    cells.page.mouse.down()
+    cells.page.mouse.move(stage["x"] + stage["width"] - 40, height, steps=5)
+    cells.page.mouse.up()
     bench.says('sim.partition("A|BCDE")')
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_each_tab_shows_what_it_is_for(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_an_element_stays_while_news_come(cells: Cells) -> None:
+    """While messages, states and tables change, what is on the page is mended and not drawn anew.
+
+    Else a press that began on an element would end on another one, and be no click.
+    """
+    bench = _open(cells, "live")
+    bench.tab("Messages")
+    bench.place.locator("[data-do=diagram]").focus()
+    seats = "panel => [...panel.querySelectorAll('.dyna-node, .dyna-tab, .dyna-button')]"
+    bench.place.evaluate(f"panel => {{ panel.seated = ({seats})(panel); }}")
+    for step, verb in enumerate(("put", "get", "delete", "put")):
+        bench.click(verb)
+        expect(bench.place.locator(".dyna-line-done")).to_have_count(1)
+        expect(bench.place.locator("tr.dyna-kind-reply")).to_have_count(step + 1, timeout=PATIENCE_MS)
+    bench.fill(node="D")
+    bench.click("pause")
+    bench.says('cluster.pause("D")')
+    expect(bench.node("D")).to_have_class(re.compile("dyna-paused"))
+    gone = bench.place.evaluate(
+        f"panel => panel.seated.filter(each => !({seats})(panel).includes(each)).map(each => each.outerHTML)"
+    )
+    assert [html for html in gone if "dyna-node" in html or "dyna-tab" in html] == []
+    assert all("data-verb" in html for html in gone), "only the verbs that a paused node does not have"
+    cells.watch.assert_quiet()
+
+
+def test_each_tab_shows_what_it_is_for(cells: Cells) -> None:
     """Messages, inspector, time, metrics and Merkle show a put and a crash that were made by hand."""
-    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench = _open(cells, "sim")
     bench.fill(w="3")
     bench.click("put")
     bench.says('alice.put("cart", ["milk"], w=3)')
@@ -191,12 +242,12 @@ def test_each_tab_shows_what_it_is_for(chromium_page: Page, lab_server: LabServe
     bench.place.locator("[data-do=load-switch]").click()
     bench.tab("Merkle")
     expect(bench.pane()).to_contain_text("key ranges that both keep")
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_steps_are_real_and_speed_is_chosen(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_steps_are_real_and_speed_is_chosen(cells: Cells) -> None:
     """Paused, a put waits, and steps carry it out to its end; at 1/1000 messages are seen on their way."""
-    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench = _open(cells, "sim")
     bench.place.locator("[data-do=pause]").click()
     bench.click("put")
     bench.says('alice.submit_put("cart", ["milk"])', "waiting")
@@ -209,7 +260,7 @@ def test_steps_are_real_and_speed_is_chosen(chromium_page: Page, lab_server: Lab
     bench.place.locator("[data-do=speed]").select_option("1000")
     bench.click("put")
     expect(bench.place.locator(".dyna-sky .dyna-flight[data-message=ReplicaPut]").first).to_be_visible()
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
 def _tell(bench: Bench, world: str) -> None:
@@ -229,53 +280,58 @@ def _tell(bench: Bench, world: str) -> None:
         expect(bench.place.locator("[data-story]").first).to_be_visible(timeout=PATIENCE_MS)
 
 
-def test_each_story_in_the_simulation(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_each_story_in_the_simulation(cells: Cells) -> None:
     """All nine stories are told from the first step to the last, by clicks, on the seeded simulation."""
-    _tell(_open(chromium_page, lab_server, SIMULATION), "sim")
-    watch.assert_quiet()
+    _tell(_open(cells, "sim"), "sim")
+    cells.watch.assert_quiet()
 
 
-def test_each_story_on_a_live_cluster(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_each_story_on_a_live_cluster(cells: Cells) -> None:
     """All nine stories are told on real processes."""
-    _tell(_open(chromium_page, lab_server, LIVE), "live")
-    watch.assert_quiet()
+    _tell(_open(cells, "live"), "live")
+    cells.watch.assert_quiet()
 
 
-def test_a_remote_control_tells_a_story(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
-    """Page down, page up and Home tell a story on, back, and anew."""
-    bench = _open(chromium_page, lab_server, SIMULATION)
+def test_a_remote_control_tells_a_story(cells: Cells) -> None:
+    """Page down, page up and Home tell a story on, back, and anew, from wherever the click has left the focus."""
+    bench = _open(cells, "sim")
     bench.tab("Stories")
     bench.place.locator("[data-story=handoff] [data-world=sim]").click()
-    bench.pane().focus()
     for key, step in (("PageDown", 1), ("PageDown", 2), ("PageUp", 1), ("Home", 0)):
-        bench.pane().focus()
-        chromium_page.keyboard.press(key)
+        cells.page.keyboard.press(key)
         expect(bench.pane()).to_contain_text(f"{step} of 4", timeout=PATIENCE_MS)
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_a_saved_trace_is_travelled(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_a_key_pressed_too_early_is_not_lost(cells: Cells) -> None:
+    """What is pressed while the story's cluster is still being made, or a step is under way, is done after that."""
+    bench = _open(cells, "live")
+    bench.tab("Stories")
+    bench.place.locator("[data-story=merkle] [data-world=live]").click()
+    cells.page.keyboard.press("PageDown")
+    expect(bench.pane()).to_contain_text("1 of 4", timeout=PATIENCE_MS)
+    expect(bench.place.locator(".dyna-told")).to_have_attribute("data-status", "shown", timeout=PATIENCE_MS)
+    for _ in range(3):  # One is under way, one waits, and one is too many.
+        cells.page.keyboard.press("PageDown")
+    expect(bench.pane()).to_contain_text("3 of 4", timeout=PATIENCE_MS)
+    expect(bench.place.locator(".dyna-told")).to_have_attribute("data-status", "shown", timeout=PATIENCE_MS)
+    cells.watch.assert_quiet()
+
+
+def test_a_saved_trace_is_travelled(cells: Cells) -> None:
     """A trace file opens in time travel, without hands, and shows what a node held then."""
-    bench = _open(
-        chromium_page,
-        lab_server,
-        "import dynalab\nsim = dynalab.Simulation(5, seed=7)\nsim.put('cart', ['milk'], w=3)\nsim.trace.save('x.trace');",
-        "dynalab.replay('x.trace').panel()",
-    )
+    bench = _open(cells, "file")
     expect(bench.place.locator(".dyna-hands")).to_be_hidden()
     expect(bench.place.locator(".dyna-where")).to_contain_text("1 of")
     bench.place.locator("[data-do=next]").click()
     expect(bench.place.locator(".dyna-held")).to_have_count(1)
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
 
 
-def test_two_views_stay_in_step_and_a_dead_kernel_is_told(
-    chromium_page: Page, lab_server: LabServer, watch: Watch
-) -> None:
-    """What is chosen and done in one view shows in the other; when the kernel dies, both say so."""
-    shown = SIMULATION.removesuffix("sim") + "panel = sim.panel()\npanel.beat_ms = 300\npanel"
-    bench = _open(chromium_page, lab_server, shown, "panel")
-    views = [Bench(chromium_page, chromium_page.locator(".dyna").nth(place)) for place in (0, 1)]
+def test_two_views_stay_in_step_and_a_dead_kernel_is_told(cells: Cells) -> None:
+    """What is chosen and done in one view shows in the other; when the kernel goes, both say so until a cell is run."""
+    bench = _open(cells, "twice")
+    views = [Bench(cells.page, cells.page.locator(".dyna").nth(place)) for place in (0, 1)]
     bench.tab("Inspector")
     expect(views[1].place.get_by_role("tab", name="Inspector")).to_have_attribute("aria-selected", "true")
     views[1].node("C").click()
@@ -283,16 +339,20 @@ def test_two_views_stay_in_step_and_a_dead_kernel_is_told(
     for view in views:
         expect(view.node("C")).to_have_class(re.compile("dyna-crashed"))
         view.says('sim.crash("C")')
-    watch.assert_quiet()
-    lab_server.end_kernels()
+    cells.watch.assert_quiet()
+    restart_kernel(cells.page)
     for view in views:
         expect(view.place.get_by_role("alert")).to_contain_text("No sign of life", timeout=PATIENCE_MS)
+    bench = _open(cells, "sim")
+    bench.click("put")
+    bench.says('alice.put("cart", ["milk"])')
+    expect(bench.place.get_by_role("alert")).to_be_hidden()
 
 
-def test_reduced_motion_and_names_for_readers(chromium_page: Page, lab_server: LabServer, watch: Watch) -> None:
+def test_reduced_motion_and_names_for_readers(cells: Cells) -> None:
     """Nothing is animated for those who asked for less motion, and every node and control has a name."""
-    chromium_page.emulate_media(reduced_motion="reduce")
-    bench = _open(chromium_page, lab_server, SIMULATION)
+    bench = _open(cells, "sim")
+    cells.page.emulate_media(reduced_motion="reduce")
     bench.place.locator("[data-do=speed]").select_option("1000")
     bench.click("put")
     flight = bench.place.locator(".dyna-sky .dyna-flight").first
@@ -300,9 +360,10 @@ def test_reduced_motion_and_names_for_readers(chromium_page: Page, lab_server: L
     places = {flight.get_attribute("transform") for _ in range(5)}
     assert len(places) == 1
     expect(bench.node("A")).to_have_attribute("aria-label", re.compile("node A, up"))
+    cells.page.emulate_media(reduced_motion="no-preference")
     nameless = bench.place.evaluate(
         """panel => [...panel.querySelectorAll("button, input, select")].filter(each =>
             !each.textContent.trim() && !each.getAttribute("aria-label") && !each.closest("label")).length"""
     )
     assert nameless == 0
-    watch.assert_quiet()
+    cells.watch.assert_quiet()
