@@ -18,7 +18,7 @@ LATENCIES_KEPT = 512
 WINDOW_US = 60_000_000
 """Paper 6.5 looks at the last 60 seconds."""
 
-SLICE_MIN, SLICE_MAX = 1, 256
+SLICE_MIN, SLICE_MAX = 8, 256
 
 BUSY_EVENTS_PER_S = 1_000
 """A node that handles more than this is busy: hashing what is being written would only slow it down."""
@@ -30,7 +30,7 @@ class Admission:
     """The controller of one node.
 
     Attributes:
-        slice: units of background work allowed at a time, 1 to 256.
+        slice: units of background work allowed at a time, 8 to 256.
     """
 
     def __init__(self, desk: Desk) -> None:

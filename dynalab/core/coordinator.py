@@ -368,7 +368,8 @@ class Coordinator:
 
     def _answered(self, request: Request, nodes: tuple[str, ...]) -> None:
         request.replied = True
-        self.admission.served(self.desk.now_us - request.started_us)
+        if not request.given_up:  # Who was silent kept it waiting, and that says nothing of the load here.
+            self.admission.served(self.desk.now_us - request.started_us)
         self.desk.count(f"{request.kind}s_ok")
         if self.desk.tracing:
             detail = {"outcome": "ok", "nodes": list(nodes), "need": request.need}

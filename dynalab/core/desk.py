@@ -27,6 +27,13 @@ def run_unguarded(part: str, function: Callable[..., Any], arguments: tuple[Any,
         raise PartFailed(f"the part {part!r} raised {type(error).__name__}: {error}") from error
 
 
+SILENT_PINGS = 2
+"""A node that handles nothing for so many ping periods, though its own timer is due, was stopped meanwhile."""
+
+AWAKE_US = 2_000_000
+"""So long after a stop, what is heard may have waited for its end."""
+
+
 class Desk:
     """Time, settings, chance and the outgoing pile of one node.
 
@@ -49,6 +56,20 @@ class Desk:
         self.events = 0
         self.counters: dict[str, int] = {}
         self._effects: list[Effect] = []
+        self._silence_us = config.ping_ms * SILENT_PINGS * 1000 or 1 << 62
+        self._stopped_us = 0
+        self._awake_us = -AWAKE_US
+
+    def begin(self, now_us: int, wall_us: int) -> None:
+        """The next event is handled."""
+        if self.now_us and now_us - self.now_us > self._silence_us:
+            self._stopped_us, self._awake_us = self.now_us, now_us
+        self.now_us, self.wall_us = now_us, wall_us
+        self.events += 1
+
+    def sent_us(self) -> int:
+        """The earliest time at which what is heard now may have been sent: after a stop it may have waited long."""
+        return self._stopped_us if self.now_us - self._awake_us < AWAKE_US else self.now_us
 
     def send(self, to: str, message: Message) -> None:
         """Ask that `message` go to node `to`."""

@@ -49,6 +49,8 @@ class Forwarding:
             return False
         order = up if self._sloppy else up + [home for home in homes if home not in up]
         forwarded = _Forwarded(sender, message, order, self.desk.now_us + message.timeout_us)
+        if message.request in self.open:  # A repeat: who was asked before may have done it.
+            forwarded.tries = self.open[message.request].tries
         self.open[message.request] = forwarded
         self.desk.count("forwards")
         self._try_next(forwarded)

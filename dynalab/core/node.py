@@ -105,8 +105,7 @@ class Node:
         Returns:
             Effects, in order. They may be carried out only after the store has committed.
         """
-        self.desk.now_us, self.desk.wall_us = now_us, wall_us
-        self.desk.events += 1
+        self.desk.begin(now_us, wall_us)
         self.store.begin()
         try:
             self._dispatch(event)

@@ -217,7 +217,7 @@ class Replica:
             self.desk.count("hints_refused")
             return False
         actor = "" if known is None else known.record.actor
-        self.store.put_hint(Hint(home, key, Record(merged, actor), self.desk.now_us))
+        self.store.put_hint(Hint(home, key, Record(merged, actor), self.desk.sent_us()))
         self.desk.count("hints_kept")
         if self.desk.tracing:
             self.desk.note("hint", peer=home, key=key, **described(merged))

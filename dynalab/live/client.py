@@ -27,7 +27,7 @@ import zmq
 
 from dynalab.codec.wire import WireError, decode, encode
 from dynalab.core.errors import BadRequest, DynalabError, NodeIsDown, RequestTimedOut
-from dynalab.core.messages import CLIENT_REPLIES, ClientGet, ClientLeave, ClientMove, Message
+from dynalab.core.messages import CLIENT_REPLIES, ClientFailed, ClientGet, ClientLeave, ClientMove, Message
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
@@ -277,6 +277,9 @@ class Lines:
         if self._tracing:
             self._recorder(line.user).message("receive", message, line.node, len(payload), number, line.node)
         waiting = line.asked.pop(message.request, [])
+        if isinstance(message, ClientFailed) and len(waiting) > 1:  # It fails one attempt; others may yet succeed.
+            line.asked[message.request] = waiting[1:]
+            del waiting[1:]
         now_us = self.now_us()
         for ask in waiting:
             ask.end(Reply(message, now_us - ask.since_us))

@@ -222,9 +222,12 @@ class Loop:
         self.handled += 1
         self.record.receive(self.now_us, client, sender, sent)
         waiting = self._waiting.pop((client, message.request), [])
-        if type(message) is ClientFailed and len(waiting) > 1:  # It fails what was asked of this node, nothing else.
-            self._waiting[client, message.request] = [waiter for waiter in waiting if waiter[1] != sender]
-            waiting = [waiter for waiter in waiting if waiter[1] == sender]
+        if type(message) is ClientFailed:  # It fails one attempt at this node; other attempts may yet succeed.
+            answered = [waiter for waiter in waiting if waiter[1] == sender][:1]
+            left = [waiter for waiter in waiting if waiter not in answered]
+            if left:
+                self._waiting[client, message.request] = left
+            waiting = answered
         for _, _, done in waiting:
             done(sender, message)
 

@@ -11,10 +11,13 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynalab.codec.wire import encode
+from dynalab.core.clock import Context
 from dynalab.core.faults import Faults, LinkRule
-from dynalab.core.messages import Ping
+from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, Ping
 from dynalab.core.trace import KINDS
 from dynalab.live import gather, record
+from dynalab.live.client import Lines, _Ask, _Line
 from dynalab.live.control import SEQ_BITS, SetFaults, read_events
 from dynalab.live.frames import (
     NOTICE_MAX,
@@ -286,3 +289,23 @@ def test_the_roll_follows_the_notices():
     assert roll.entries["A"].failure.endswith("status -9")
     assert changes == [("A", STARTING, UP), ("A", UP, CRASHED)]
     assert roll.in_state(PAUSED) == []
+
+
+# --- what a client is told --------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_ends_one_attempt_and_an_answer_all():
+    """Of two attempts under one request id a failure ends the older one only: the other may yet be done (I7)."""
+    lines, told = Lines(KeyPair.new(), 0, False, lambda node, news: None), []
+    line = _Line("alice", "A", None)
+    put = ClientPut("q", b"k", b"1", (), False, 3, 2, 1_000_000)
+    for attempt in (1, 2, 3):
+        ask = _Ask("alice", "A", put, lambda reply, attempt=attempt: told.append((attempt, type(reply.message))), 0)
+        line.asked.setdefault("q", []).append(ask)
+    lines._hear_reply(line, 0, encode(ClientFailed("q", "Overloaded", "full", True)))
+    assert told == [(1, ClientFailed)]
+    done = ClientPutDone("q", b"k", "A", ("A", "B"), (), Context.EMPTY, Context.EMPTY, 0, False)
+    lines._hear_reply(line, 0, encode(done))
+    assert told[1:] == [(2, ClientPutDone), (3, ClientPutDone)]
+    assert line.asked == {}
+    lines.close()
