@@ -108,7 +108,7 @@ class Ring:
         ValueError: a position off the ring, an empty node name, or Q < 1.
     """
 
-    __slots__ = ("_nodes", "_partitions", "_positions", "_tokens", "_walks", "_zoned", "_zones")
+    __slots__ = ("_nodes", "_partitions", "_positions", "_ranges", "_tokens", "_walks", "_zoned", "_zones")
 
     def __init__(
         self, tokens: Mapping[int, NodeId], zones: Mapping[NodeId, str] | None = None, partitions: int | None = None
@@ -127,6 +127,7 @@ class Ring:
         self._partitions = partitions
         #: walk by range index, filled when first asked for; empty means not asked yet
         self._walks: list[tuple[NodeId, ...]] = [()] * (partitions or len(self._tokens))
+        self._ranges: tuple[KeyRange, ...] = ()
 
     # ---------------------------------------------------------------- the three strategies (6.2)
 
@@ -191,7 +192,9 @@ class Ring:
     @property
     def ranges(self) -> tuple[KeyRange, ...]:
         """All key ranges in order; with random tokens `ranges[i]` ends in `tokens[i]`, and `ranges[0]` wraps."""
-        return tuple(self._range(index) for index in range(len(self._walks)))
+        if not self._ranges:
+            self._ranges = tuple(self._range(index) for index in range(len(self._walks)))
+        return self._ranges
 
     def range_index(self, position: int) -> int:
         """The index in `.ranges` of the range that contains `position`.

@@ -270,8 +270,10 @@ class Session:
 
     def contexts(self, key: bytes) -> tuple[Context, ...]:
         """What a put of `key` carries when no context is named: last read and last acknowledgement."""
-        known = (self._read.get(key), self._acked.get(key))
-        return tuple(context for context in known if context is not None)
+        read, acked = self._read.get(key), self._acked.get(key)
+        if read is None:
+            return () if acked is None else (acked,)
+        return (read,) if acked is None else (read, acked)
 
     def has_seen(self, key: str | bytes) -> bool:
         """Whether this client has read or written `key`."""

@@ -31,14 +31,15 @@ from dynalab.core.messages import CLIENT_REPLIES, ClientFailed, ClientGet, Clien
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
+from dynalab.live.parcels import Parcel, messages
 from dynalab.live.record import Recorder
-from dynalab.live.transport import HEADER, NOBLOCK, shape
+from dynalab.live.sockets import NOBLOCK, shape
 
 GRACE_US = 500_000
 """How long after its deadline a request's answer is still waited for."""
 
-DRAIN_MESSAGES_MAX = 256
-"""Messages taken from one line before the others have their turn."""
+DRAIN_FRAMES_MAX = 64
+"""Frames taken from one line before the others have their turn."""
 
 PATIENCE_MS = 1_000
 RECORDS_KEPT = 500
@@ -83,6 +84,8 @@ class _Line:
         self.user = user
         self.node = node
         self.socket = socket_
+        #: what is said and not sent yet
+        self.parcel = Parcel()
         #: {request id: those who asked with it}
         self.asked: dict[str, list[_Ask]] = {}
         #: {number: future} of orders, on a control line
@@ -119,6 +122,8 @@ class Lines:
         #: {(user, node): line}
         self._lines: dict[tuple[str, str], _Line] = {}
         self._by_socket: dict[Any, _Line] = {}
+        #: lines on which something is said and not sent yet
+        self._speaking: list[_Line] = []
         self._recorders: dict[str, Recorder] = {}
         #: heap of (deadline, order, ask)
         self._deadlines: list[tuple[int, int, _Ask]] = []
@@ -202,6 +207,7 @@ class Lines:
                 elif ready in self._by_socket:  # Else it was closed by what came before it in this turn.
                     self._drain(self._by_socket[ready])
             self._expire()
+            self._flush()
         self._shut()
 
     def _awake(self) -> None:
@@ -245,21 +251,18 @@ class Lines:
         ask.end(late)
 
     def _drain(self, line: _Line) -> None:
-        for _ in range(DRAIN_MESSAGES_MAX):
+        for _ in range(DRAIN_FRAMES_MAX):
             try:
                 frame = line.socket.recv(NOBLOCK)
             except zmq.Again:
                 return
-            if len(frame) <= HEADER.size:
-                self.unreadable += 1
-                continue
-            number = HEADER.unpack_from(frame)[0]
-            try:
-                self._hear(line, number, frame[HEADER.size :])
-            except (WireError, msgspec.MsgspecError):
-                self.unreadable += 1
+            for number, payload in messages(frame):
+                try:
+                    self._hear(line, number, payload)
+                except (WireError, msgspec.MsgspecError):
+                    self.unreadable += 1
 
-    def _hear(self, line: _Line, number: int, payload: bytes) -> None:
+    def _hear(self, line: _Line, number: int, payload: memoryview) -> None:
         if line.user != CONTROL:
             self._hear_reply(line, number, payload)
             return
@@ -269,9 +272,9 @@ class Lines:
         elif number in line.ordered:
             line.ordered.pop(number).set_result(told)
 
-    def _hear_reply(self, line: _Line, number: int, payload: bytes) -> None:
+    def _hear_reply(self, line: _Line, number: int, payload: memoryview) -> None:
         message = decode(payload)
-        if not isinstance(message, CLIENT_REPLIES):
+        if type(message) not in CLIENT_REPLIES:
             self.unreadable += 1
             return
         if self._tracing:
@@ -297,7 +300,7 @@ class Lines:
         number = 0
         if self._tracing:
             number = self._recorder(ask.user).message("send", ask.message, ask.node, len(payload), 0)
-        self._say(line, HEADER.pack(number) + payload)
+        self._say(line, number, payload)
         line.asked.setdefault(ask.message.request, []).append(ask)
         wish = isinstance(ask.message, (ClientLeave, ClientMove))
         wait_us = 10_000_000 if wish else ask.message.timeout_us + GRACE_US
@@ -311,14 +314,29 @@ class Lines:
             return
         self._count += 1
         line.ordered[self._count] = future
-        self._say(line, HEADER.pack(self._count) + control.encode(order))
+        self._say(line, self._count, control.encode(order))
 
-    def _say(self, line: _Line, frame: bytes) -> None:
+    def _say(self, line: _Line, number: int, payload: bytes) -> None:
+        """Say something at the end of the turn."""
+        if not line.parcel:
+            self._speaking.append(line)
+        if line.parcel.add(number, payload):
+            self._send(line)
+
+    def _flush(self) -> None:
+        """Send all that was said."""
+        speaking, self._speaking = self._speaking, []
+        for line in speaking:
+            if line.parcel and not line.socket.closed:
+                self._send(line)
+
+    def _send(self, line: _Line) -> None:
         """What finds no room is lost like on any network; its deadline tells whoever waits."""
+        parcel, line.parcel = line.parcel, Parcel()
         try:
-            line.socket.send(frame, NOBLOCK)
+            line.socket.send(parcel.frame(), NOBLOCK)
         except zmq.Again:
-            self.unreadable += 1
+            self.unreadable += len(parcel)
 
     # Lines -------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from dynalab.live.client import Ended
 from dynalab.live.folder import tail
 from dynalab.live.metrics import metrics_of
 from dynalab.live.owner import Owner, is_for, user_of
-from dynalab.live.roll import UP
+from dynalab.live.roll import CRASHED, PAUSED, UP
 from dynalab.live.session import Client
 from dynalab.live.spawn import KEEPER
 from dynalab.live.verbs import Verbs, checked_travel
@@ -167,10 +167,10 @@ class Cluster(Verbs):
         if self._owner.closed:
             raise BadRequest("this cluster is closed; start another")
         node = self._coordinator_of(message.key) if via is None else via
-        if node is None or self._owner.roll.entries[node].state not in ("up", "paused"):
+        if node is None or self._owner.roll.entries[node].state not in (UP, PAUSED):
             ended(_not_running(node))
             return
-        if self._owner.parts.given():
+        if self._owner.has_parts:
             self._asking.add(message.request)
         self._owner.request(user, node, message, ended)
 
@@ -179,10 +179,11 @@ class Cluster(Verbs):
         self._owner.call(act)
 
     def _coordinator_of(self, key: bytes) -> str | None:
-        states = self.states()
-        walk = self._ring.walk(position_of(key)) if self._ring.nodes else ()
-        up = next((node for node in walk if states.get(node) == UP), None)
-        return up or next((node for node, state in states.items() if state != "crashed"), None)
+        entries = self._owner.roll.entries
+        for node in self._ring.walk(position_of(key)) if self._ring.nodes else ():
+            if node in entries and entries[node].state == UP:
+                return node
+        return next((node for node, state in self.states().items() if state != CRASHED), None)
 
     def checked_via(self, via: str | None) -> str | None:
         """`via`, if it is a node."""
@@ -198,12 +199,12 @@ class Cluster(Verbs):
     @property
     def has_parts(self) -> bool:
         """Whether a student has replaced anything."""
-        return bool(self._owner.parts.given())
+        return self._owner.has_parts
 
     def tell_prints(self, request: str) -> None:
         """Print what parts have printed for this request, and for nobody who could tell it, in the calling thread."""
         self._asking.discard(request)
-        if not self._owner.parts.given() or self._owner.closed:
+        if not self._owner.has_parts or self._owner.closed:
             return
         for node, asked, part, text in self._owner.take_prints(self._asking)[:PRINTED_LINES_MAX]:
             of = request if is_for(asked, request) else asked

@@ -69,6 +69,7 @@ class Owner:
     def __init__(self, config: Config, parts: Parts, keeper: str = KEEPER) -> None:
         self.config = config
         self.parts = parts
+        self.has_parts = bool(parts.given())
         self.faults = Faults()
         self.tally = Tally()
         self.origin_ns = time.monotonic_ns()
@@ -295,7 +296,7 @@ class Owner:
                 failed = PartFailed(f"node {node}: {answer.text}")
                 failed.traceback = answer.traceback
                 raise failed
-        self.parts, self._pickled = parts, sent
+        self.parts, self._pickled, self.has_parts = parts, sent, bool(parts.given())
 
     # Clients -----------------------------------------------------------------------------------
 

@@ -139,8 +139,8 @@ class NodeProcess:
         self._request = ""
         self._fed_us = 0
         self._encoded: tuple[Message, bytes] = (None, b"")
-        #: (number of its send event, message) of what is being sent
-        self._sending: tuple[int, Message] = (0, None)
+        #: {number of its send event: message}, of what this turn sends; for the trace alone
+        self._said: dict[int, Message] = {}
         self.zmq_context: zmq.Context[Any] = zmq.Context()
         self.gate = Gate(self.zmq_context, spec.allowed)
         self.transport = Transport(
@@ -186,7 +186,7 @@ class NodeProcess:
         self.transport.wait(self._patience_ms())
         for sender, number, payload in self.transport.arrivals(TURN_MESSAGES_MAX):
             if sender == CONTROL:
-                self._orders.append((number, payload))
+                self._orders.append((number, bytes(payload)))
             else:
                 self._hear(sender, number, payload)
         now_us = self.now_us()
@@ -199,6 +199,8 @@ class NodeProcess:
         self._obey()
         if now_us - self._fed_us >= FEED_US:
             self.feed()
+        self.transport.flush()
+        self._said.clear()
 
     def _patience_ms(self) -> int:
         """How long nothing is due, in milliseconds rounded up."""
@@ -213,7 +215,7 @@ class NodeProcess:
 
     # Hearing -----------------------------------------------------------------------------------
 
-    def _hear(self, sender: str, number: int, payload: bytes) -> None:
+    def _hear(self, sender: str, number: int, payload: memoryview) -> None:
         try:
             message = decode(payload)
         except WireError as error:
@@ -263,12 +265,12 @@ class NodeProcess:
     def _send(self, cause: int, effect: Send | Reply) -> None:
         to, message = effect
         payload = self._payload(message)
-        sent = self.sent.setdefault(type(message), [0, 0])
+        sent = self.sent.get(type(message))
+        if sent is None:
+            sent = self.sent[type(message)] = [0, 0]
         sent[0] += 1
         sent[1] += len(payload)
-        number = self.recorder.message("send", message, to, len(payload), cause)
-        self._sending = (number, message)
-        self.transport.send(to, number, payload)
+        self.transport.send(to, self._recorded(cause, to, message, payload), payload)
 
     def _reply(self, cause: int, effect: Reply) -> None:
         to, message = effect
@@ -276,9 +278,15 @@ class NodeProcess:
             self._send(cause, effect)
             return
         payload = self._payload(message)
+        self.transport.reply(to, self._recorded(cause, to, message, payload), payload)
+
+    def _recorded(self, cause: int, to: str, message: Message, payload: bytes) -> int:
+        """The number of the event that this message is sent; 0 without a trace."""
+        if not self.recorder.enabled:
+            return 0
         number = self.recorder.message("send", message, to, len(payload), cause)
-        self._sending = (number, message)
-        self.transport.reply(to, number, payload)
+        self._said[number] = message
+        return number
 
     def _payload(self, message: Message) -> bytes:
         """The bytes of a message; the same message to several nodes is encoded once."""
@@ -308,8 +316,8 @@ class NodeProcess:
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:
             return
-        sent, message = self._sending
-        about_it = about(message) if sent == number else ("", b"", "")  # A delayed message is known by its number only.
+        message = self._said.get(number)
+        about_it = ("", b"", "") if message is None else about(message)  # Of an earlier turn: known by its number only.
         self.recorder.add("drop", about_it[0], to, *about_it[1:], cause=number, detail={"why": why})
 
     def _part_printed(self, part: str, text: str) -> None:

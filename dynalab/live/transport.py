@@ -5,15 +5,16 @@ A node listens with one ROUTER; everybody who may speak to it connects there.
 To every peer it has one DEALER, opened when there is first something to say; it sends and never listens.
 Clients and the owner are answered through the ROUTER, on the connection of their latest message.
 
-    A: DEALER ──────▶ ROUTER :B          a message is one frame: 8 bytes of the sender's event number, then the payload
+    A: DEALER ──────▶ ROUTER :B
     A: ROUTER ◀────── DEALER :B
     client: DEALER ◀▶ ROUTER
 
 The rules of a link act where the message leaves, before it meets a socket.
+What is said to one peer in one turn is one frame (`parcels`); `flush` sends them, and ends the turn.
 
 Rule 1: sending never waits. What a peer that is not connected, or a full queue, cannot take is dropped and counted;
 only what is said while a link is first being opened waits for it, a little and bounded.
-Rule 2: who sent a message is what the doorman said of its connection (`keys`), asked anew for every message:
+Rule 2: who sent a message is what the doorman said of its connection (`keys`), asked anew for every frame:
 measured, 1.2 µs; a memory by routing id would be cheaper, but a peer may choose the routing id of one that has gone.
 """
 
@@ -23,35 +24,26 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from struct import Struct
 from typing import Any
 
 import zmq
 
 from dynalab.core.faults import Faults
 from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, guard_server, prove
+from dynalab.live.parcels import HEADER, PARCEL_BYTES, Parcel, messages
+from dynalab.live.sockets import (
+    CONNECTIONS_WAITING_MAX,
+    MESSAGE_BYTES_MAX,
+    NOBLOCK,
+    SNDMORE,
+    shape,
+)
 
-HEADER = Struct(">Q")
-"""Before the payload: the sender's number of the `send` event; an order's number on the control line."""
+PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - PARCEL_BYTES - HEADER.size
+"""A longer message is not sent: with what is in its frame already it might be too long."""
 
-MESSAGE_BYTES_MAX = 32 * 1024 * 1024
-"""A longer frame is not sent; a peer that sends one is disconnected (libzmq: MAXMSGSIZE)."""
-
-QUEUE_MESSAGES_MAX = 1_000
-"""Messages that wait for one connection, in each direction (libzmq: SNDHWM, RCVHWM)."""
-
-HANDSHAKE_MS = 2_000
-"""Who has not proved its key by then is disconnected (libzmq's default is 30 s)."""
-
-HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS = 20_000, 120_000
-"""Connections whose other end vanished without a word are closed; a node paused for two minutes is not."""
-
-NOBLOCK = int(zmq.NOBLOCK)
-"""As a plain integer: combining enumerations costs more than sending."""
-
-SNDMORE = int(zmq.SNDMORE | zmq.NOBLOCK)
-
-RECONNECT_MS, RECONNECT_MS_MAX = 50, 1_000
+DELAYED_MESSAGES_MAX = 10_000
+"""Messages that wait on bad links."""
 
 OPENING_MESSAGES_MAX = 256
 """Messages that wait for a link that is being opened."""
@@ -62,9 +54,6 @@ OPENING_MS = 1_000
 REOPEN_MS = 3_000
 """A link that did not open for so long is opened anew: libzmq gives up for ever on a peer that refused us once,
 and one that was stopped while we were introduced to it refuses us when it goes on, just before it hears of us."""
-
-CONNECTIONS_WAITING_MAX = 1_024
-"""Connections the system accepts for us before we look (libzmq: BACKLOG)."""
 
 
 @dataclass
@@ -83,16 +72,6 @@ class Traffic:
         self.drops[why] = self.drops.get(why, 0) + 1
 
 
-def shape(socket: zmq.Socket[bytes]) -> None:
-    """The limits every socket has."""
-    socket.linger = 0
-    socket.sndhwm = socket.rcvhwm = QUEUE_MESSAGES_MAX
-    socket.maxmsgsize = MESSAGE_BYTES_MAX
-    socket.handshake_ivl = HANDSHAKE_MS
-    socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
-    socket.reconnect_ivl, socket.reconnect_ivl_max = RECONNECT_MS, RECONNECT_MS_MAX
-
-
 class _Peer:
     """One link to a peer: closed, opening, or open."""
 
@@ -101,8 +80,8 @@ class _Peer:
         self.key = key
         self.socket: zmq.Socket[bytes] | None = None
         self.since_us = 0
-        #: frames said while the link is opening; None: it is open
-        self.waiting: list[bytes] | None = []
+        #: (number, payload) said while the link is opening; None: it is open
+        self.waiting: list[tuple[int, bytes]] | None = []
 
     def close(self) -> None:
         if self.socket is not None:
@@ -145,8 +124,11 @@ class Transport:
         self._peers: dict[str, _Peer] = {}
         #: {client or control: routing id of its latest message}
         self._routes: dict[str, bytes] = {}
-        #: heap of (due, order, to, frame) of delayed messages
-        self._delayed: list[tuple[int, int, str, bytes]] = []
+        #: what is said and not sent yet: {peer: parcel}, {client or control: parcel}
+        self._parcels: dict[str, Parcel] = {}
+        self._answers: dict[str, Parcel] = {}
+        #: heap of (due, order, to, number, payload) of delayed messages
+        self._delayed: list[tuple[int, int, str, int, bytes]] = []
         self._delays = 0
         self._listener = self._listen()
         self._poller = zmq.Poller()
@@ -195,13 +177,13 @@ class Transport:
             elif socket is not self._listener:
                 self._opened(socket)
 
-    def arrivals(self, limit: int) -> Iterator[tuple[str, int, bytes]]:
-        """``(sender, number, payload)`` of up to `limit` messages that have arrived.
+    def arrivals(self, limit: int) -> Iterator[tuple[str, int, memoryview]]:
+        """``(sender, number, payload)`` of the messages that have arrived: whole frames, until `limit` is reached.
 
-        A frame too short to have a payload comes with an empty one.
+        What cannot be taken apart comes as an empty payload.
         """
-        receive, traffic = self._listener.recv, self.traffic
-        for _ in range(limit):
+        receive, traffic, heard = self._listener.recv, self.traffic, 0
+        while heard < limit:
             try:
                 route = receive(NOBLOCK)
             except zmq.Again:
@@ -211,10 +193,12 @@ class Transport:
             sender = str(frame.get("User-Id"))
             if sender == CONTROL or sender.startswith(CLIENT):
                 self._routes[sender] = route
-            traffic.messages_in += 1
+            before = heard
+            for number, payload in messages(body):
+                heard += 1
+                yield sender, number, payload
+            traffic.messages_in += heard - before
             traffic.bytes_in += len(body)
-            number = HEADER.unpack_from(body)[0] if len(body) >= HEADER.size else 0
-            yield sender, number, body[HEADER.size :]
 
     def _skipped(self) -> bytes:
         """Nobody of ours sends a second frame: such a message is read to its end, and is empty."""
@@ -226,51 +210,45 @@ class Transport:
     # Speaking --------------------------------------------------------------------------------
 
     def send(self, to: str, number: int, payload: bytes) -> None:
-        """Send to a peer, or let the faults of the link decide otherwise."""
-        frame = HEADER.pack(number) + payload
+        """Say something to a peer at the end of the turn, or let the faults of the link decide otherwise."""
         if self._calm:
-            self._put(to, frame)
+            self._put(to, number, payload)
             return
         if self.faults.is_cut(self.node, to):
-            self._drop(to, frame, "cut")
+            self._drop(to, number, "cut")
             return
         fate = self.faults.rule(self.node, to).fate(self._random)
         if not fate:
-            self._drop(to, frame, "lost")
+            self._drop(to, number, "lost")
         for delay_us in fate:
             if delay_us:
-                self._delay(delay_us, to, frame)
+                self._delay(delay_us, to, number, payload)
             else:
-                self._put(to, frame)
+                self._put(to, number, payload)
 
-    def reply(self, to: str, number: int, payload: bytes) -> bool:
-        """Answer a client, or the owner, where it last spoke from; answers whether it could be sent."""
-        frame = HEADER.pack(number) + payload
-        route = self._routes.get(to)
-        if route is None:
-            why = "unreachable"
-        elif len(frame) > MESSAGE_BYTES_MAX:
-            why = "too large"
+    def reply(self, to: str, number: int, payload: bytes) -> None:
+        """Answer a client, or the owner, at the end of the turn, where it last spoke from."""
+        if to not in self._routes:
+            self._drop(to, number, "unreachable")
+        elif len(payload) > PAYLOAD_BYTES_MAX:
+            self._drop(to, number, "too large")
         else:
-            why = self._answer(to, route, frame)
-        if why:
-            self._drop(to, frame, why)
-        return not why
+            parcel = self._answers.get(to)
+            if parcel is None:
+                parcel = self._answers[to] = Parcel()
+            if parcel.add(number, payload):
+                self._answer(to, self._answers.pop(to))
 
-    def _answer(self, to: str, route: bytes, frame: bytes) -> str:
-        try:
-            self._listener.send(route, SNDMORE)
-            self._listener.send(frame, NOBLOCK)
-        except zmq.Again:
-            return "queue full"
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            del self._routes[to]
-            return "unreachable"
-        self.traffic.messages_out += 1
-        self.traffic.bytes_out += len(frame)
-        return ""
+    def flush(self) -> None:
+        """Send all that was said."""
+        if self._parcels:
+            parcels, self._parcels = self._parcels, {}
+            for to, parcel in parcels.items():
+                self._say(to, parcel)
+        if self._answers:
+            answers, self._answers = self._answers, {}
+            for to, parcel in answers.items():
+                self._answer(to, parcel)
 
     def set_faults(self, faults: Faults) -> None:
         """These faults from now on; what is already delayed stays so."""
@@ -278,10 +256,10 @@ class Transport:
         self._calm = faults == Faults()
 
     def release(self, now_us: int) -> None:
-        """Send the delayed messages that are due."""
+        """Say the delayed messages that are due."""
         while self._delayed and self._delayed[0][0] <= now_us:
-            _, _, to, frame = heapq.heappop(self._delayed)
-            self._put(to, frame)
+            _, _, to, number, payload = heapq.heappop(self._delayed)
+            self._put(to, number, payload)
 
     @property
     def next_due_us(self) -> int | None:
@@ -301,39 +279,63 @@ class Transport:
 
     # Inside ----------------------------------------------------------------------------------
 
-    def _delay(self, delay_us: int, to: str, frame: bytes) -> None:
-        if len(self._delayed) >= 10 * QUEUE_MESSAGES_MAX:
-            self._drop(to, frame, "queue full")
+    def _delay(self, delay_us: int, to: str, number: int, payload: bytes) -> None:
+        if len(self._delayed) >= DELAYED_MESSAGES_MAX:
+            self._drop(to, number, "queue full")
             return
         self._delays += 1
-        heapq.heappush(self._delayed, (self._now_us() + delay_us, self._delays, to, frame))
+        heapq.heappush(self._delayed, (self._now_us() + delay_us, self._delays, to, number, payload))
 
-    def _put(self, to: str, frame: bytes) -> None:
-        """Hand a frame to its link; written out in one piece, because every message passes here."""
+    def _put(self, to: str, number: int, payload: bytes) -> None:
+        """Hand a message to its link; written out in one piece, because every message passes here."""
         peer = self._peers.get(to)
         if peer is None:
-            why = "unknown node"
-        elif len(frame) > MESSAGE_BYTES_MAX:
-            why = "too large"
+            self._drop(to, number, "unknown node")
+        elif len(payload) > PAYLOAD_BYTES_MAX:
+            self._drop(to, number, "too large")
         elif peer.waiting is not None:
-            why = self._hold(peer, frame)
+            self._hold(to, peer, number, payload)
         else:
-            why = self._say(peer.socket, frame)
-        if why:
-            self._drop(to, frame, why)
+            parcel = self._parcels.get(to)
+            if parcel is None:
+                parcel = self._parcels[to] = Parcel()
+            if parcel.add(number, payload):
+                self._say(to, self._parcels.pop(to))
 
-    def _say(self, socket: zmq.Socket[bytes] | None, frame: bytes) -> str:
-        assert socket is not None
+    def _say(self, to: str, parcel: Parcel) -> None:
+        """Send a parcel on an open link."""
+        peer = self._peers.get(to)
+        if peer is None or peer.socket is None:  # It was forgotten since.
+            self._lose(to, parcel, "unknown node")
+            return
         try:
-            socket.send(frame, NOBLOCK)
+            peer.socket.send(parcel.frame(), NOBLOCK)
         except zmq.Again:
-            return "unreachable"
-        self.traffic.messages_out += 1
-        self.traffic.bytes_out += len(frame)
-        return ""
+            self._lose(to, parcel, "unreachable")
+        else:
+            self._sent(parcel)
 
-    def _hold(self, peer: _Peer, frame: bytes) -> str:
-        """Keep the frame until the link is open."""
+    def _answer(self, to: str, parcel: Parcel) -> None:
+        """Send a parcel where `to` last spoke from."""
+        try:
+            self._listener.send(self._routes[to], SNDMORE)
+            self._listener.send(parcel.frame(), NOBLOCK)
+        except zmq.Again:
+            self._lose(to, parcel, "queue full")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            del self._routes[to]
+            self._lose(to, parcel, "unreachable")
+        else:
+            self._sent(parcel)
+
+    def _sent(self, parcel: Parcel) -> None:
+        self.traffic.messages_out += len(parcel)
+        self.traffic.bytes_out += parcel.size
+
+    def _hold(self, to: str, peer: _Peer, number: int, payload: bytes) -> None:
+        """Keep the message until the link is open."""
         if peer.socket is not None and self._now_us() - peer.since_us > REOPEN_MS * 1000:
             self._poller.unregister(peer.socket)
             peer.close()
@@ -342,9 +344,9 @@ class Transport:
         assert peer.waiting is not None
         too_late = self._now_us() - peer.since_us > OPENING_MS * 1000
         if too_late or len(peer.waiting) >= OPENING_MESSAGES_MAX:
-            return "unreachable"
-        peer.waiting.append(frame)
-        return ""
+            self._drop(to, number, "unreachable")
+        else:
+            peer.waiting.append((number, payload))
 
     def _open(self, peer: _Peer) -> None:
         peer.since_us, peer.waiting = self._now_us(), []
@@ -360,17 +362,22 @@ class Transport:
         self._poller.unregister(socket)
         for name, peer in self._peers.items():
             if peer.socket is socket:
-                frames, peer.waiting = peer.waiting or [], None
+                held, peer.waiting = peer.waiting or [], None
                 too_late = self._now_us() - peer.since_us > OPENING_MS * 1000
-                for frame in frames:
+                for number, payload in held:
                     if too_late:
-                        self._drop(name, frame, "unreachable")
+                        self._drop(name, number, "unreachable")
                     else:
-                        self._put(name, frame)
+                        self._put(name, number, payload)
+        self.flush()
 
-    def _drop(self, to: str, frame: bytes, why: str) -> None:
+    def _lose(self, to: str, parcel: Parcel, why: str) -> None:
+        for number in parcel.numbers():
+            self._drop(to, number, why)
+
+    def _drop(self, to: str, number: int, why: str) -> None:
         self.traffic.dropped(why)
-        self._on_drop(to, HEADER.unpack_from(frame)[0], why)
+        self._on_drop(to, number, why)
 
 
 def is_client(sender: str) -> bool:

@@ -32,9 +32,10 @@ from dynalab.live.frames import (
 )
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import Gate, KeyPair
+from dynalab.live.parcels import HEADER, PARCEL_BYTES, PARCEL_MESSAGES_MAX, Parcel, messages
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
-from dynalab.live.transport import HEADER, MESSAGE_BYTES_MAX, OPENING_MESSAGES_MAX, REOPEN_MS, Transport
+from dynalab.live.transport import OPENING_MESSAGES_MAX, PAYLOAD_BYTES_MAX, REOPEN_MS, Transport
 
 
 @given(contents=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 20), min_size=1))
@@ -103,6 +104,7 @@ def hear(sender, receiver, count):
     """The next messages that arrive, while both ends work."""
     heard = []
     for _ in range(2_000):
+        sender.flush()
         sender.wait(5)
         receiver.wait(5)
         heard += receiver.arrivals(100)
@@ -126,6 +128,7 @@ def test_a_link_that_was_refused_is_opened_again(pair):
     known = dict(b._gate._names)
     b._gate.allow({})
     a.send("B", 1, b"too early")
+    a.flush()
     for _ in range(200):
         b.wait(5)
         if b._gate.refused:
@@ -141,7 +144,7 @@ def test_what_a_link_cannot_take_is_dropped_and_counted(pair):
     """An unknown peer, a full waiting room, a link that does not open in time, a frame too large: never a wait."""
     a, _, lost, time = pair
     a.send("C", 1, b"nobody")
-    a.send("B", 2, bytes(MESSAGE_BYTES_MAX))
+    a.send("B", 2, bytes(PAYLOAD_BYTES_MAX + 1))
     for number in range(OPENING_MESSAGES_MAX + 3):
         a.send("B", number, b"hello")
     assert [why for _, _, why in lost] == ["unknown node", "too large"] + ["unreachable"] * 3
@@ -158,6 +161,7 @@ def test_a_peer_that_does_not_read_never_blocks_the_sender(pair):
     assert hear(a, b, 1)
     for number in range(1, 20_000):
         a.send("B", number, bytes(10_000))
+        a.flush()
         if len(lost) == 10:
             break
     assert [why for _, _, why in lost] == ["unreachable"] * 10
@@ -205,9 +209,67 @@ def test_faults_travel_as_they_are():
     assert SetFaults.of(faults).faults == faults
 
 
+def test_what_is_said_in_one_turn_travels_together(pair):
+    """Messages of one turn to one peer are one frame, in order; a frame that is long enough does not wait for more."""
+    a, b, lost, _ = pair
+    a.send("B", 0, b"first")
+    assert hear(a, b, 1)
+    sent = []
+    a._peers["B"].socket, real = Spy(sent), a._peers["B"].socket
+    for number in range(3):
+        a.send("B", number, b"word")
+    assert sent == []
+    a.flush()
+    assert [[number for number, _ in messages(frame)] for frame in sent] == [[0, 1, 2]]
+    a.send("B", 3, bytes(PARCEL_BYTES))
+    assert len(sent) == 2
+    a.flush()
+    assert len(sent) == 2
+    assert lost == []
+    a._peers["B"].socket = real
+
+
+class Spy:
+    """A socket that only remembers."""
+
+    def __init__(self, sent):
+        self.sent = sent
+
+    def send(self, frame, _flags):
+        self.sent.append(frame)
+
+
+@given(said=st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=40)), min_size=1), cut=st.integers(0, 60))
+def test_a_parcel_says_what_was_put_into_it_and_shows_where_it_is_torn(said, cut):
+    """Whole, it gives all messages in order; torn anywhere it gives those before the tear, then an empty one."""
+    parcel = Parcel()
+    for number, payload in said:
+        assert parcel.add(number, payload) == (parcel.size >= PARCEL_BYTES)
+    frame = parcel.frame()
+    assert (len(parcel), parcel.size, parcel.numbers()) == (len(said), len(frame), [number for number, _ in said])
+    assert [(number, bytes(payload)) for number, payload in messages(frame)] == said
+    if 0 < cut < len(frame):
+        *before, (_, tail) = messages(frame[:-cut])
+        assert before == said[: len(before)]
+        assert len(before) < len(said)
+        assert not tail or len(frame) - cut == sum(map(size_of, said[: len(before) + 1]))
+
+
+def size_of(message):
+    return HEADER.size + len(message[1])
+
+
+def test_a_parcel_is_full_of_small_messages_too():
+    """However short they are, a frame holds no more messages than its reader takes."""
+    parcel = Parcel()
+    fulls = [parcel.add(number, b"x") for number in range(PARCEL_MESSAGES_MAX)]
+    assert fulls == [False] * (PARCEL_MESSAGES_MAX - 1) + [True]
+    assert len(list(messages(parcel.frame()))) == PARCEL_MESSAGES_MAX
+
+
 def test_the_header_holds_any_number_a_recorder_gives():
     """Numbers of events fit the eight bytes before a payload, for a million runs of a process."""
-    assert HEADER.unpack(HEADER.pack((1_000_000 << SEQ_BITS) + 2**SEQ_BITS - 1))[0] > 0
+    assert HEADER.unpack(HEADER.pack((1_000_000 << SEQ_BITS) + 2**SEQ_BITS - 1, 0))[0] > 0
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from dynalab.core.messages import MESSAGES, ClientGet, ClientGetDone, ClientPut,
 from dynalab.core.version import Siblings
 from dynalab.live import control
 from dynalab.live.keys import KeyPair, prove
-from dynalab.live.transport import HEADER, MESSAGE_BYTES_MAX
+from dynalab.live.parcels import PARCEL_MESSAGES_MAX, framed, messages
+from dynalab.live.sockets import MESSAGE_BYTES_MAX
 
 pytestmark = pytest.mark.live
 
@@ -45,12 +46,13 @@ class Peer:
 
     def say(self, message, number=0):
         payload = message if isinstance(message, bytes) else wire.encode(message)
-        self.socket.send(HEADER.pack(number) + payload)
+        self.socket.send(framed(number, payload))
 
     def hear(self):
         """The next message from the node."""
         assert self.socket.poll(PATIENCE_MS), "the node said nothing"
-        return wire.decode(self.socket.recv()[HEADER.size :])
+        ((_, payload),) = messages(self.socket.recv())
+        return wire.decode(payload)
 
     def is_refused(self):
         """Wait until the handshake has failed; False when it succeeds instead."""
@@ -95,7 +97,7 @@ def test_a_stranger_delivers_nothing(shared, who):
     server_key = KeyPair.new().public if who == "wrong server key" else None
     with Peer(shared, keys=keys, server_key=server_key, routing_id=b"B") as stranger:
         with contextlib.suppress(zmq.Again):  # It may have been refused already.
-            stranger.socket.send(HEADER.pack(0) + wire.encode(PUT), zmq.NOBLOCK)
+            stranger.socket.send(framed(0, wire.encode(PUT)), zmq.NOBLOCK)
         assert stranger.is_refused()
     assert state(shared) == before
     assert not shared.get("cart").found
@@ -161,11 +163,11 @@ def test_nonsense_on_the_control_line_is_answered(shared):
     keys = shared._owner._control
     with Peer(shared, keys=keys) as peer:
         for number, nonsense in enumerate((b"", b"\xc1", b"\x91\xa4Stop\x00", os.urandom(64)), start=1):
-            peer.socket.send(HEADER.pack(number) + nonsense)
+            peer.socket.send(framed(number, nonsense))
             assert peer.socket.poll(PATIENCE_MS)
-            frame = peer.socket.recv()
-            assert HEADER.unpack_from(frame)[0] == number
-            assert isinstance(control.read_answer(frame[HEADER.size :]), control.Refused)
+            ((heard, answer),) = messages(peer.socket.recv())
+            assert heard == number
+            assert isinstance(control.read_answer(answer), control.Refused)
     assert shared.put("after", 1).nodes
 
 
@@ -213,7 +215,7 @@ def test_fuzzed_frames_leave_the_node_serving(shared):
         for _ in range(500):
             peer.say(_mutated(random, payload)[:200] or b"?")
         for frames in (2, 3, 1000):
-            peer.socket.send_multipart([HEADER.pack(0) + wire.encode(PUT)] * frames)
+            peer.socket.send_multipart([framed(0, wire.encode(PUT))] * frames)
         peer.say(ClientGet("g1", b"cart", 3, 1, 1_000_000))
         assert peer.hear().request == "g1"
     assert {key for node in state(shared).values() for key in node[0]} == {
@@ -222,6 +224,23 @@ def test_fuzzed_frames_leave_the_node_serving(shared):
     assert transport(shared)["refused"] >= len(FORGED)
     assert "bugs" not in transport(shared)
     assert shared.put("after", 1).nodes
+
+
+def test_what_is_wrong_in_a_frame_spoils_nothing_beside_it(shared):
+    """Of several messages in one frame each is judged by itself; the tail that does not add up is one more refusal."""
+    refused = transport(shared).get("refused", 0)
+    gets = [framed(0, wire.encode(ClientGet(f"g{number}", b"cart", 3, 1, 1_000_000))) for number in range(2)]
+    with Peer(shared, keys=client_keys(shared)) as peer:
+        peer.socket.send(gets[0] + framed(0, wire.encode(Ping(1))) + framed(0, b"") + gets[1] + gets[1][:-1])
+        answers = []
+        while len(answers) < 2:
+            assert peer.socket.poll(PATIENCE_MS)
+            answers += [wire.decode(payload).request for _, payload in messages(peer.socket.recv())]
+        assert answers == ["g0", "g1"]
+        peer.socket.send(framed(0, b"?") * (PARCEL_MESSAGES_MAX + 5))
+        peer.say(ClientGet("g2", b"cart", 3, 1, 1_000_000))
+        assert peer.hear().request == "g2"
+    assert transport(shared)["refused"] == refused + 3 + PARCEL_MESSAGES_MAX + 1
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
