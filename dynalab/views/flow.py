@@ -99,7 +99,8 @@ def flow_of(
         marks=tuple(mark for mark in marks if mark.node in lanes),
         bands=tuple(bands),
         moments=tuple(moment for moment in moments if max(since_ms * 1000, first_us) <= moment[0] <= limit_us),
-        left_out=_left_out(found, wanted, shown) + ((f"{gaps:,} events nobody recorded",) if gaps else ()),
+        left_out=_left_out(found, wanted, shown)
+        + ((f"{gaps:,} event{'s' * (gaps > 1)} nobody recorded",) if gaps else ()),
     )
 
 

@@ -161,7 +161,7 @@ class _Timeline:
             bisect_left(self.times, time_us) for band in self.flow.bands for time_us in (band.start_us, band.end_us)
         }
         for index in sorted(tick for tick in ticks if tick < len(self.times)):
-            place, words = self.places[index], _time(self.times[index])
+            place, words = self.places[index], _time(self.times[index], self.times[-1] - self.times[0])
             if place > ended and (index == len(self.times) - 1 or place < 0.9):
                 self.ax.plot([place] * 2, [bottom + 0.06, bottom - 0.04], color=FAINT, linewidth=1)
                 side = "left" if place < 0.02 else "right" if place > 0.98 else "center"
@@ -236,7 +236,7 @@ class _Timeline:
             ncols=LEGEND_COLUMNS,
             frameon=False,
             prop={"family": "DejaVu Sans", "size": WORDS},
-            handlelength=2.2,
+            handlelength=3.2,
             columnspacing=1.4,
         )
 
@@ -253,11 +253,13 @@ def _squeezed(times: list[int]) -> tuple[list[float], list[tuple[int, int]]]:
     return [place / whole for place in places], sorted((index, gap) for gap, index in pauses)
 
 
-def _time(time_us: int) -> str:
-    """A time for people: ``1.2 ms``, ``250 ms``, ``3.1 s``."""
-    if time_us < 10_000:
+def _time(time_us: int, stretch_us: int) -> str:
+    """A time for people, fine enough to tell moments of that stretch apart: ``1.2 ms``, ``250 ms``, ``3.10 s``."""
+    if min(time_us, stretch_us) < 10_000:
         return f"{time_us / 1000:.1f} ms"
-    return f"{time_us / 1000:.0f} ms" if time_us < 1_000_000 else f"{time_us / 1_000_000:.2f} s"
+    if min(time_us, stretch_us) < 1_000_000:
+        return f"{time_us / 1000:.0f} ms"
+    return f"{time_us / 1_000_000:.2f} s"
 
 
 def _mark_words(mark: TraceEvent) -> str:
@@ -298,7 +300,8 @@ def _alt(flow: Flow) -> str:
         return "An empty timeline: no message and no step to show."
     families = Counter(family_of(arrow.message) for arrow in flow.arrows)
     counted = ", ".join(f"{count} {family}" for family, count in sorted(families.items()))
-    said = [f"Timeline from {_time(flow.times[0])} to {_time(flow.times[-1])}: {_title(flow)} ({counted})."]
+    begins, ends = (_time(time_us, flow.times[-1] - flow.times[0]) for time_us in (flow.times[0], flow.times[-1]))
+    said = [f"Timeline from {begins} to {ends}: {_title(flow)} ({counted})."]
     lost = [arrow for arrow in flow.arrows if arrow.fate == "dropped"]
     links = sorted({f"{arrow.sender} to {arrow.to}" for arrow in lost})
     said += [f"Lost: {len(lost)}, {', '.join(links[:6])}{', ...' if len(links) > 6 else ''}."] if lost else []

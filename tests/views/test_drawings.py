@@ -244,6 +244,15 @@ def test_lanes_are_clients_then_nodes() -> None:
     assert {arrow.to for arrow in chosen.arrows} <= set(chosen.lanes)
 
 
+def test_a_short_stretch_of_a_long_run_has_times_that_differ() -> None:
+    """Milliseconds of a run of seconds are not all called 5.00 s."""
+    late = Simulation(3, seed=7)
+    late.run(5_000)
+    late.put("cart", "x")
+    told = [text for text in words(draw_timeline(late, since_ms=5_000)) if text.endswith(("ms", " s"))]
+    assert len(told) == len(set(told)) == 2
+
+
 def test_a_cluster_s_own_order_gives_lanes_and_colours() -> None:
     """Drawn from the cluster, nodes stand in its order; gaps of its trace are confessed."""
     trace = Trace(doubts("zoe", "ann"), gaps=3)
@@ -251,6 +260,8 @@ def test_a_cluster_s_own_order_gives_lanes_and_colours() -> None:
     flow = flow_of(SimpleNamespace(trace=trace, nodes=["zoe", "ann"]))
     assert flow.lanes == flow.cast == ("zoe", "ann")
     assert flow.left_out == ("3 events nobody recorded",)
+    once = SimpleNamespace(trace=Trace(doubts("zoe", "ann"), gaps=1), nodes=["zoe", "ann"])
+    assert flow_of(once).left_out == ("1 event nobody recorded",)
 
 
 def doubts(left: str, right: str) -> list[Any]:
