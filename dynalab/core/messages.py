@@ -215,7 +215,7 @@ class HintDeliverDone(NamedTuple):
 
 
 class ReapAsk(NamedTuple):
-    """I have held this tombstone for longer than `hint_ttl_ms`; have you, too? (see `reaper.py`)"""
+    """I have held this tombstone for longer than `hint_ttl_ms`; have you, too, or nothing? (see `reaper.py`)"""
 
     key: Key
     digest: Digest

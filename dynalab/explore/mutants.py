@@ -218,12 +218,13 @@ def _delete_means_forget(store: Original) -> Any:
     return wrong
 
 
-@_mutant("S17", Reaper, "_ask", "crash partition", 100, hint_ttl_ms=300)
+@_mutant("S17", Reaper, "round", "crash partition", 100, hint_ttl_ms=300)
 def _tombstones_go_unasked(_: Original) -> Any:
-    """The first home forgets an old tombstone without asking the others, and they without being told."""
+    """A home forgets an old tombstone without asking the others, and they without being told."""
 
-    def wrong(self: Reaper, key: bytes, homes: tuple[str, ...]) -> None:
-        self._forget(key, self.replica.record(key).digest())
+    def wrong(self: Reaper) -> None:
+        for key in filter(self._is_ripe, list(self.replica.tombstones)):
+            self._forget(key, self.replica.record(key).digest())
 
     return wrong
 

@@ -10,6 +10,8 @@ import asyncio
 import pytest
 
 from dynalab.core.errors import WriteQuorumNotReached
+from dynalab.core.membership import founding, placement
+from dynalab.core.messages import Member
 from tests.worlds import World, held, hints_for, told, walk_of
 
 NO_HELP = {"hints": False, "anti_entropy_ms": 0}
@@ -75,8 +77,17 @@ def test_s15_a_coordinator_that_lost_its_copy(world: World):
     world.holds(cluster)
 
 
-def test_s16_a_tombstone_is_reaped_and_an_old_one_returns(world: World):
-    """S16: a deletion that a fallback still keeps does not bury the key that was made anew (I1, I3, I9)."""
+def stays(world: World, cluster, node: str) -> bool:
+    """Whether tombstones stay through several of their lives, told by a node's exchanges."""
+    rounds = lambda: counted(cluster, node, "exchanges")  # noqa: E731
+    asked = rounds()
+    world.until(cluster, lambda: rounds() > asked + 8, "several lives of a tombstone")
+    running = [name for name, state in cluster.states().items() if state == "up"]
+    return not any(counted(cluster, name, "tombstones_reaped") for name in running)
+
+
+def test_s16_a_tombstone_that_a_fallback_keeps(world: World):
+    """S16: a deletion that a fallback still keeps is not reaped, and does not bury the key made anew (I1, I3, I9)."""
     cluster = world.found(storage="log", **SHORT_LIVES)
     first, second, home, *rest = walk_of(cluster, "k")
     alice = cluster.client("alice", via=first)
@@ -87,8 +98,7 @@ def test_s16_a_tombstone_is_reaped_and_an_old_one_returns(world: World):
     cluster.crash(keeper)
     cluster.heal()
     cluster.client("bob", via=home).get("k", r=3)  # The home hears of the deletion by anti-entropy or by this.
-    reaped = lambda: "k" not in cluster.inspect(first)["records"]  # noqa: E731
-    world.until(cluster, reaped, "the reaping of the tombstone")
+    assert stays(world, cluster, first)
     alice.put("k", "new", context=None, w=3)
     cluster.recover(keeper)
     cluster.settle()
@@ -98,24 +108,67 @@ def test_s16_a_tombstone_is_reaped_and_an_old_one_returns(world: World):
     world.holds(cluster)
 
 
+def test_s16_a_reaped_key_is_made_anew(world: World):
+    """S16: writes after the reaping are counted under fresh names: no old tombstone could bury them (I1, I9)."""
+    cluster = world.found(storage="log", **SHORT_LIVES)
+    first, second, third = walk_of(cluster, "k")[:3]
+    alice = cluster.client("alice", via=first)
+    alice.put("k", "old", w=3)
+    alice.delete("k", w=3)
+    before = set(cluster.inspect(first)["records"]["k"]["clock"])
+    world.until(cluster, lambda: counted(cluster, third, "tombstones_reaped") == 1, "the reaping")
+    alice.put("k", "new", context=None, w=3)
+    assert not before & set(cluster.inspect(second)["records"]["k"]["clock"])
+    assert cluster.client("carol").get("k", r=3).values == ["new"]
+    world.holds(cluster)
+
+
 def test_s17_no_tombstone_is_reaped_before_the_last_home_heard(world: World):
     """S17: however old, a tombstone stays while a home is down; the home's old value does not return (I3)."""
     cluster = world.found(storage="log", **SHORT_LIVES)
-    first, second, sleeper = walk_of(cluster, "k")[:3]
+    first, _, sleeper = walk_of(cluster, "k")[:3]
     alice = cluster.client("alice", via=first)
     alice.put("k", "old", w=3)
     cluster.crash(sleeper)
     alice.delete("k")
-    rounds = lambda: counted(cluster, first, "exchanges")  # noqa: E731
-    asked = rounds()
-    world.until(cluster, lambda: rounds() > asked + 8, "several lives of a tombstone")
-    assert [counted(cluster, node, "tombstones_reaped") for node in (first, second)] == [0, 0]
+    assert stays(world, cluster, first)
     cluster.recover(sleeper)
     cluster.settle()
     assert not cluster.client("bob", via=sleeper).get("k", r=3).found
     world.until(cluster, lambda: counted(cluster, first, "tombstones_reaped") == 1, "the reaping, once all homes know")
     assert not cluster.client("carol", via=sleeper).get("k", r=3).found
     world.holds(cluster)
+
+
+def test_s17_nor_before_a_former_home_heard(world: World):
+    """S17: a node that lost a key range while it was down still hands over its old value when it returns (I3, S36)."""
+    cluster = world.found(storage="log", **SHORT_LIVES)
+    key, sleeper = displaced_by("F", cluster)
+    cluster.put(key, "old", w=3)
+    cluster.crash(sleeper)
+    cluster.join("F")
+    home = walk_of(cluster, key)[0]
+    cluster.delete(key, w=3)
+    assert stays(world, cluster, home)
+    cluster.recover(sleeper)
+    cluster.settle()
+    assert not cluster.client("bob", via=sleeper).get(key, r=3).found
+    world.until(cluster, lambda: counted(cluster, home, "tombstones_reaped") == 1, "the reaping, once all have heard")
+    assert not cluster.client("carol", via=sleeper).get(key, r=3).found
+    world.holds(cluster)
+
+
+def displaced_by(joiner: str, cluster) -> tuple[str, str]:
+    """A key, and the home it loses when `joiner` joins."""
+    config = cluster.config
+    history = founding(cluster.nodes, config)
+    after = placement((*history, Member(1, joiner, "up")), config.strategy, config.tokens, config.partitions).current
+    for key in map(str, range(1_000)):
+        homes = walk_of(cluster, key)[: config.n]
+        gone = set(homes[1:]) - set(after.preference_list(key, config.n))
+        if gone:
+            return key, gone.pop()
+    raise AssertionError(f"{joiner} would displace nobody")
 
 
 def test_s18_a_read_repair_races_a_newer_write(world: World):
