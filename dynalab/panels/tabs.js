@@ -420,7 +420,7 @@ function storiesPane(view) {
   return [
     make("h3", { class: "dyna-storytitle" }, story.title, make("small", { class: "dyna-soft" }, ` ${say("stories.where", { step: story.step, of: story.of, world: say(`stories.${story.world}`) })}`)),
     make("p", { class: "dyna-narration", role: "status", "aria-live": "polite" }, story.narration),
-    make("p", { class: `dyna-told dyna-told-${story.status}`, "data-status": story.status }, { running: `… ${say("stories.running")}`, shown: `✓ ${say("stories.shown")}`, failed: `✕ ${say("stories.failed", { why: story.why })}`, ready: "" }[story.status]),
+    make("p", { class: `dyna-told dyna-told-${story.status}`, "data-status": story.status, "data-step": story.step }, { running: `… ${say("stories.running")}`, shown: `✓ ${say("stories.shown")}`, failed: `✕ ${say("stories.failed", { why: story.why })}`, ready: "" }[story.status]),
     make("div", { class: "dyna-row" },
       button(say("stories.next"), () => view.ask("story", { do: "next" }), { "data-story-do": "next", "data-keep": "next", class: "dyna-button dyna-main", disabled: story.step === story.of }),
       button(say("stories.back"), () => tell({ do: "back" }), { "data-story-do": "back", "data-keep": "back", disabled: story.step === 0 }),

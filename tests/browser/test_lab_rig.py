@@ -51,7 +51,7 @@ def test_run_all_reports_a_cell_that_raises(chromium_page: Page, lab_server: Lab
 
 def test_the_watch_sees_errors_and_outside_requests(chromium_page: Page, watch: Watch) -> None:
     """A page that complains, or asks another host for something, does not pass as quiet."""
-    chromium_page.goto("/api")
+    chromium_page.goto("/lab")
     chromium_page.evaluate("console.error('it hurts')")
     chromium_page.evaluate("fetch('http://elsewhere.invalid/x').catch(() => null)")
     assert "it hurts" in watch.errors
