@@ -218,7 +218,7 @@ def _delete_means_forget(store: Original) -> Any:
     return wrong
 
 
-@_mutant("S17", Reaper, "round", "crash partition", 100, hint_ttl_ms=300)
+@_mutant("S17", Reaper, "round", "crash partition", 100, hint_ttl_ms=100, timeout_ms=200)
 def _tombstones_go_unasked(_: Original) -> Any:
     """A home forgets an old tombstone without asking the others, and they without being told."""
 
