@@ -80,7 +80,7 @@ class Knowledge:
         if event.kind == "forget":
             self.known.pop(place, None)
         elif event.kind == "write":
-            self.known.setdefault(place, Known()).add({}, [_dot(event)])
+            self.known.setdefault(place, Known()).add(*_written(event))
         elif event.kind in ("store", "hint"):
             return self._replace(place, dict(event.detail["clock"]), _apart(event))
         return []
@@ -144,6 +144,12 @@ def _forgetful(verb: str, crash_forgets: bool) -> str:
 def _dot(event: TraceEvent) -> Dot:
     actor, counter = event.detail["dot"]
     return Dot(str(actor), int(counter))
+
+
+def _written(event: TraceEvent) -> tuple[Entries, list[Dot]]:
+    """What a node has heard of by making a version: the version, and all that its context covers."""
+    seen = [Dot(str(actor), int(counter)) for actor, counter in event.detail.get("context_dots", ())]
+    return event.detail.get("context", {}), [*seen, _dot(event)]
 
 
 def _apart(event: TraceEvent) -> tuple[Dot, ...]:
@@ -216,7 +222,7 @@ def early_answers(trace: Iterable[TraceEvent]) -> Iterator[Violation]:
         here = stored.setdefault((event.node, text_of(event.key)), Known()) if event.kind in _STORING else Known()
         if event.kind == "write":
             made[event.node, event.request] = _dot(event)
-            here.add({}, [_dot(event)])
+            here.add(*_written(event))
         elif event.kind in ("store", "hint"):
             here.add(event.detail["clock"], _apart(event))
         elif event.kind == "reply" and event.detail.get("outcome") == "ok":

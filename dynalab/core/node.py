@@ -20,7 +20,7 @@ from dynalab.core.config import Config, Parts
 from dynalab.core.coordinator import Coordinator
 from dynalab.core.desk import Desk, Guard, run_unguarded
 from dynalab.core.effects import Effect, Event, Received, Start, TimerFired
-from dynalab.core.errors import DynalabError, InvalidSetting, Overloaded, PartFailed, UnknownNode
+from dynalab.core.errors import DynalabError, InvalidSetting, PartFailed, UnknownNode
 from dynalab.core.forwarding import Forwarding
 from dynalab.core.handoff import Handoff
 from dynalab.core.inspection import inspect
@@ -85,6 +85,7 @@ class Node:
         self.admission = Admission(self.desk)
         self.overload = Overload(self.desk, self.admission)
         self.load = KeyLoad()
+        self.refused = refusals.Refused()
         self.coordinator = Coordinator(self.desk, self.replica, self.membership, self.admission, secret)
         self.forwarding = Forwarding(self.desk, self.membership)
         self.handoff = Handoff(self.desk, self.replica, self.membership, self.admission)
@@ -194,6 +195,7 @@ class Node:
     def _tell(self, sender: str, message: Any, error: DynalabError) -> None:
         if isinstance(message, (ClientPut, ClientGet, ClientMove)):
             if not (isinstance(error, PartFailed) and self.coordinator.fail(message.request, error)):
+                self.refused.remember(message, self.desk.now_us, error)
                 self.desk.reply(sender, refusals.refusal(message.request, error, self._has_begun(message.request)))
         elif isinstance(message, ReplicaPut):
             self.desk.send(sender, ReplicaPutDone(message.request, False, refusals.shown(error)))
@@ -260,11 +262,9 @@ class Node:
 
     def _client_request(self, sender: str, message: Any, n: int, coordinate: Callable[..., None]) -> None:
         """Coordinate, or forward to a node of the preference list (4.5, 5)."""
-        try:
+        self.refused.check(message, self.desk.now_us)
+        if not self._has_begun(message.request):  # What repeats a request is no new work.
             self.overload.check(self._waiting())
-        except Overloaded:  # What repeats a request is no new work.
-            if not self._has_begun(message.request):
-                raise
         position = position_of(message.key)
         homes = self.membership.walk(position)[:n]
         if not homes:

@@ -88,6 +88,13 @@ def test_a_stand_in_that_has_handed_on_has_stored():
     assert list(knowledge.early_answers(trace)) == []
 
 
+def test_who_wrote_under_a_context_has_heard_of_it():
+    """I7: a replica that made a version which replaced the write has stored it, though the write itself came later."""
+    seen = ("B", "write", {"dot": ["B", 1], "clock": {"A": 1, "B": 1}, "context": {}, "context_dots": [["A", 1]]})
+    trace = events(wrote("A", "A", 1), seen, answered("A", 2, "A", "B"))
+    assert list(knowledge.early_answers(trace)) == []
+
+
 def test_shrinking_knowledge_is_named():
     """I8: a node that knew A2 and B1 stores a state without them."""
     trace = events(stored("A", {"A": 2, "B": 1}), stored("A", {"A": 1}))

@@ -7,9 +7,11 @@ from random import Random
 from dynalab.core.clock import Context
 from dynalab.core.config import Config
 from dynalab.core.effects import Received, Reply, Send, Start, TimerFired
+from dynalab.core.forwarding import HOPS_MAX
 from dynalab.core.membership import founding
 from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, ReplicaPut, ReplicaPutDone
 from dynalab.core.node import Node
+from dynalab.core.refusals import REFUSALS_REMEMBERED
 from dynalab.core.ring import position_of
 from dynalab.core.store import MemoryStore
 
@@ -82,3 +84,28 @@ def test_a_refusal_by_the_second_home_is_unknown():
     (second,) = forwarded(node.handle(TimerFired("forward:q"), 500_000, 500_000))
     assert second != first
     assert _replies(node, Received(second, refusal), 500_001) == [refusal._replace(definite=False)]
+
+
+def test_a_forwarded_request_that_was_refused_stays_refused():
+    """Its second copy is not taken on when the node has room again; a client's new try after a while is (I7)."""
+    node = _node("ABCDE", n=2, w=1, max_requests=1)
+    key = next(b"%d" % n for n in range(99) if "A" in node.membership.walk(position_of(b"%d" % n))[:2])
+    full, copy = _put("full", key, w=2), _put("q", key, w=1)._replace(hops=1)
+    node.handle(Received("client:bob", full), 1, 1)
+    (refused,) = _replies(node, Received("E", copy), 2)
+    assert (refused.error, refused.definite) == ("Overloaded", True)
+    node.coordinator.open.clear()
+    assert _replies(node, Received("E", copy), 3) == [refused]
+    assert node.replica.store.seen("q") is None
+    (done,) = _replies(node, Received("E", copy), 3_000_000)
+    assert type(done) is ClientPutDone
+
+
+def test_refusals_are_remembered_within_a_bound():
+    """However many are refused, only so many are remembered, the last ones (I10)."""
+    node = _node("ABCDE", n=2, w=1, strict=True)
+    key = next(b"%d" % n for n in range(99) if "A" not in node.membership.walk(position_of(b"%d" % n))[:2])
+    for number in range(REFUSALS_REMEMBERED + 10):
+        (refused,) = _replies(node, Received("E", _put(f"q{number}", key)._replace(hops=HOPS_MAX)), 1)
+        assert refused.definite
+    assert len(node.refused) == REFUSALS_REMEMBERED
