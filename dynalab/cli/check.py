@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 HELP = "say in words how far an exercise is: not started, not yet, passed"
@@ -23,13 +24,15 @@ def run(options: argparse.Namespace) -> int:
     from dynalab.course.checking import CLASSROOM_SEED
     from dynalab.course.exercises import home
     from dynalab.course.grader import grade
+    from dynalab.course.runs import Runs
     from dynalab.course.transplant import chosen_key, key_of
 
     path = students_own(options.exercise)
     key = chosen_key(path, [key_of(each) for each in sorted(home("exercises").glob("*.ipynb"))])
     if key is None:
         raise FileNotFoundError(f"{path} is no exercise of this course")
-    graded = grade(path, key, "you", CLASSROOM_SEED, with_notebook=False)
+    with tempfile.TemporaryDirectory(prefix="dynalab-check-") as folder, Runs(Path(folder)) as runs:
+        graded = grade(path, key, "you", runs, CLASSROOM_SEED, with_notebook=False)
     print(f"{path.name}: {graded.score} of {graded.most} points")
     for result in graded.results:
         print(f"  {result.task:<18} {result.status:<12} {result.points}/{result.most}")

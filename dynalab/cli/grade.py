@@ -36,10 +36,11 @@ def run(options: argparse.Namespace) -> int:
     """Grade all; 0 unless nothing could be graded."""
     from dynalab.cli import DONE, FAILED, NOT_UNDERSTOOD
     from dynalab.course.batch import grade_all, near_identical
-    from dynalab.course.confined import network_can_be_left
     from dynalab.course.exercises import home, page_named
     from dynalab.course.intake import roster_of, submissions
+    from dynalab.course.jail import Apart
     from dynalab.course.report import gradescope, write_all
+    from dynalab.course.runs import Runs
     from dynalab.course.transplant import key_of
 
     if not 1 <= options.workers <= 64:
@@ -48,15 +49,19 @@ def run(options: argparse.Namespace) -> int:
     solutions = options.solutions or home("solutions")
     paths = [page_named(solutions, options.exercise)] if options.exercise else sorted(solutions.glob("*.ipynb"))
     keys = [key_of(path) for path in paths]
-    if not network_can_be_left():
-        print("note: this system gives runs no network of their own; they keep yours", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="dynalab-handed-in-") as unpacked:
+    with tempfile.TemporaryDirectory(prefix="dynalab-grade-") as folder:
+        work, unpacked = (Path(folder, name) for name in ("runs", "unpacked"))
+        work.mkdir()
+        unpacked.mkdir()
         try:
             roster = roster_of(options.roster)
         except ValueError as error:
             raise OSError(str(error)) from None
-        handed, odd = submissions(options.submissions, keys, roster, Path(unpacked))
-        grades = grade_all(handed, options.seed, options.workers, _progress)
+        handed, odd = submissions(options.submissions, keys, roster, unpacked)
+        with Runs(work) as runs:
+            if runs.apart is Apart.NOTHING:
+                print("note: this system gives runs no network of their own; they keep yours", file=sys.stderr)
+            grades = grade_all(handed, runs, options.seed, options.workers, _progress)
     write_all(grades, options.out, roster, odd, near_identical(grades, keys))
     if options.gradescope and grades:
         options.gradescope.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """The process an answer runs in for the second opinion: it knows Python's own modules and nothing of dynalab.
 
-Run as a script, isolated (``python -I -S -B answerer.py``), it reads one line per question on standard input
+Run as a script, isolated (``python -P -s -S -B answerer.py``), it reads one line per question on standard input
 and writes one line per reply; lines are Python literals, so nothing but plain values crosses in either direction.
 
     ("load", source, names)             ("ok", {name: ("value", value) or ("callable",)}) or ("error", text)
@@ -13,10 +13,13 @@ import ast
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 DEPTH_MAX = 40
-TEXT_MAX = 2_000_000
+SOURCE_NAME = "<answer>"
+TEXT_MAX = 4_000_000
+ADDRESS_BYTES_MAX = 2 * 1024**3
 PLAIN = (type(None), bool, int, float, str, bytes)
 
 
@@ -41,15 +44,19 @@ class Answers:
     """The names that a source defines."""
 
     def __init__(self) -> None:
+        self.source = ""
         self.namespace: dict[str, Any] = {"__name__": "answer"}
         self.objects: dict[str, Any] = {}
 
     def load(self, source: str, names: list[str]) -> dict[str, Any]:
         """Run a source; what each name is."""
-        exec(compile(source, "<answer>", "exec"), self.namespace)  # noqa: S102 - what this process is for
+        self.source = source
+        exec(compile(source, SOURCE_NAME, "exec"), self.namespace)  # noqa: S102 - what this process is for
         return {name: self._described(name) for name in names}
 
     def _described(self, name: str) -> tuple[str, Any]:
+        if name not in self.namespace:
+            raise NameError(f"your cell does not define {name}")
         thing = self.namespace[name]
         if isinstance(thing, type):
             thing = thing()
@@ -66,18 +73,34 @@ class Answers:
         return plain((getattr(thing, method) if method else thing)(*arguments))
 
 
+def told(error: BaseException, source: str) -> str:
+    """What went wrong, and on which lines of the answer, the innermost last."""
+    lines = source.splitlines()
+    what = traceback.format_exception_only(type(error), error)[-1].strip()
+    places = [
+        f"  line {place.lineno}, in {place.name}: {lines[place.lineno - 1].strip()}"
+        for place in traceback.extract_tb(error.__traceback__)
+        if place.filename == SOURCE_NAME and place.lineno and place.lineno <= len(lines)
+    ]
+    return "\n".join([f"it raised {what[:500]}", *places[-6:]])
+
+
 def replied(answers: Answers, question: str) -> str:
     """The line that replies to one question."""
     verb, *arguments = ast.literal_eval(question)
     try:
         reply = repr(("ok", getattr(answers, verb)(*arguments)))
     except BaseException as error:  # noqa: BLE001 - an answer may raise anything; it is told, not obeyed
-        return repr(("error", "".join(traceback.format_exception(type(error), error, None))[-2000:]))
+        return repr(("error", told(error, answers.source)[:2_000]))
     return reply if len(reply) <= TEXT_MAX else repr(("error", f"the answer has {len(reply)} characters"))
 
 
 def main() -> None:
     """Reply until there is nothing more to reply to."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES_MAX, ADDRESS_BYTES_MAX))
     asked, told = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

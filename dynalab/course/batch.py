@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dynalab.course.exercises import without_solution
 from dynalab.course.grader import Grade, Result, grade
 from dynalab.course.intake import Submission
+from dynalab.course.runs import Runs
 from dynalab.course.transplant import Key
 
 ALIKE = 0.95
@@ -20,20 +21,20 @@ ALIKE_TOKENS_MIN = 40
 Progress = Callable[[int, int, Grade], None]
 
 
-def grade_all(handed: list[Submission], seed: str, workers: int, progress: Progress) -> list[Grade]:
+def grade_all(handed: list[Submission], runs: Runs, seed: str, workers: int, progress: Progress) -> list[Grade]:
     """The grades of all submissions, in their order; `progress(done, of, grade)` is told of each."""
     grades: dict[int, Grade] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = {pool.submit(_grade, each, seed): place for place, each in enumerate(handed)}
+        futures = {pool.submit(_grade, each, runs, seed): place for place, each in enumerate(handed)}
         for future in as_completed(futures):
             grades[futures[future]] = future.result()
             progress(len(grades), len(handed), grades[futures[future]])
     return [grades[place] for place in range(len(handed))]
 
 
-def _grade(handed: Submission, seed: str) -> Grade:
+def _grade(handed: Submission, runs: Runs, seed: str) -> Grade:
     try:
-        return grade(handed.path, handed.key, handed.student, seed)
+        return grade(handed.path, handed.key, handed.student, runs, seed)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the batch; it is shown, and to be looked at
         note = f"the grader failed here, which is not the student's fault: {type(error).__name__}: {error}"
         results = [Result(task, "look", 0, most, note) for task, most in handed.key.points.items()]

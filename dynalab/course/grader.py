@@ -10,23 +10,23 @@ Theory of operation.
 
 Rule 1: an answer gets its points only when both ways say yes, so a disguise has to fool both.
 Rule 2: only answers with a good second opinion enter the notebook, so no answer can spoil another.
-Rule 3: what ran out of time, or failed there, is run once more alone.
+Rule 3: what ran out of time, or failed in the notebook alone, is run once more alone.
 Rule 4: scores follow from the submission and the seed; grading again gives the same.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dynalab.course.confined import Ended, run_confined
+from dynalab.course.confined import Ended
 from dynalab.course.exercises import written
-from dynalab.course.plugin import RESULTS
 from dynalab.course.rules import broken_rules
+from dynalab.course.runs import Runs
 from dynalab.course.transplant import Handed, Key, handed_in, is_stub, transplanted
 
 SEED = "2007"
@@ -35,6 +35,12 @@ SEED = "2007"
 OPINION_S = 60.0
 NOTEBOOK_S = 90.0
 CELL_S = 30
+
+PYTEST = (
+    *("-q", "--color=no", "-p", "no:cacheprovider", "--noconftest", "-c", os.devnull),
+    *("-p", "nbval.plugin", "-p", "dynalab.course.plugin", "--nbval", "--nbval-current-env"),
+    f"--nbval-cell-timeout={CELL_S}",
+)
 
 STATUSES = ("passed", "not yet", "not started", "refused", "look")
 
@@ -86,7 +92,7 @@ class Grade:
         return [f"{result.task}: {result.status}" for result in self.results if result.status in ("look", "refused")]
 
 
-def grade(path: Path, key: Key, student: str, seed: str = SEED, with_notebook: bool = True) -> Grade:
+def grade(path: Path, key: Key, student: str, runs: Runs, seed: str = SEED, with_notebook: bool = True) -> Grade:
     """Grade one file; whatever is in it, this returns."""
     handed = handed_in(path, key)
     graded = Grade(student, key.name, notes=handed.notes, seed=seed, answers=handed.found)
@@ -95,10 +101,10 @@ def grade(path: Path, key: Key, student: str, seed: str = SEED, with_notebook: b
     verdicts = _first_look(key, handed)
     open_ = {task: handed.found[task] for task in key.points if task not in verdicts}
     with tempfile.TemporaryDirectory(prefix="dynalab-grade-") as folder:
-        verdicts |= _opinions(key, open_, seed, _room(folder, "opinion"))
+        verdicts |= _opinions(key, open_, seed, runs, Path(folder))
         good = {task: text for task, text in open_.items() if verdicts[task][0] == "passed"}
         if good and with_notebook:
-            verdicts |= _in_notebook(key, good, seed, Path(folder))
+            verdicts |= _in_notebook(key, good, seed, runs, Path(folder))
     for task, most in key.points.items():
         status, text = verdicts[task]
         graded.results.append(Result(task, status, most if status == "passed" else 0, most, text))
@@ -126,45 +132,55 @@ def _room(folder: str | Path, name: str) -> Path:
     return room
 
 
-def _opinions(key: Key, open_: dict[str, str], seed: str, folder: Path) -> Verdicts:
-    """The second opinion on each answer; one that stops the run is alone to blame."""
+def _opinions(key: Key, open_: dict[str, str], seed: str, runs: Runs, folder: Path) -> Verdicts:
+    """The second opinion on each answer; one that stops the run is alone to blame, and gets one more run alone."""
     verdicts: Verdicts = {}
-    waiting = dict(open_)
-    while waiting:
-        given = json.dumps({"seed": seed, "answers": waiting, "names": key.names})
-        ended = run_confined([sys.executable, "-m", "dynalab.course.opinion"], folder, OPINION_S, {}, given)
-        for line in _lines(ended.output):
-            verdicts[line["task"]] = ("passed", "") if line["passed"] else ("not yet", line["text"])
+    waiting, alone = dict(open_), list[str]()
+    while waiting or alone:
+        asked = waiting or {alone[0]: open_[alone[0]]}
+        given = json.dumps({"seed": seed, "answers": asked, "names": key.names})
+        room = _room(folder, f"opinion-{len(verdicts)}-{len(alone)}")
+        ended = runs.run("opinion", room, OPINION_S, {}, given, alone=not waiting)
+        lines = {line["task"]: line for line in _lines(ended.output)}
+        for task, line in lines.items():
+            verdicts[task] = ("passed", "") if line["passed"] else ("not yet", line["text"])
+        late = [task for task, line in lines.items() if line["late"]]
+        if unheard := [task for task in asked if task not in lines]:  # The first of them stopped the run.
+            text = f"your answer stopped the check: {ended.why or _last(ended.output)}"
+            verdicts[unheard[0]] = ("not yet", text)
+            late.append(unheard[0])
+        alone = alone + late if waiting else alone[1:]
         waiting = {task: text for task, text in waiting.items() if task not in verdicts}
-        if waiting:  # The first without a verdict stopped the run.
-            task = next(iter(waiting))
-            verdicts[task] = ("not yet", f"your answer stopped the check: {ended.why or _last(ended.output)}")
-            del waiting[task]
     return verdicts
 
 
-def _in_notebook(key: Key, good: dict[str, str], seed: str, folder: Path) -> Verdicts:
+def _in_notebook(key: Key, good: dict[str, str], seed: str, runs: Runs, folder: Path) -> Verdicts:
     """Run the key with these answers; what fails is run once more alone."""
-    passed, texts = _nbval(key, good, seed, _room(folder, "all"))
+    passed, texts = _nbval(key, good, seed, runs, _room(folder, "all"))
     verdicts: Verdicts = {}
     for task, source in good.items():
         if not passed.get(task):
-            again, texts = _nbval(key, {task: source}, seed, _room(folder, task))
+            again, texts = _nbval(key, {task: source}, seed, runs, _room(folder, task), alone=True)
             if not again.get(task):
                 verdicts[task] = ("look", "right by itself, but not in the notebook:\n" + texts.get(task, ""))
     return verdicts
 
 
-def _nbval(key: Key, given: dict[str, str], seed: str, folder: Path) -> tuple[dict[str, bool], dict[str, str]]:
+def _nbval(
+    key: Key, given: dict[str, str], seed: str, runs: Runs, folder: Path, alone: bool = False
+) -> tuple[dict[str, bool], dict[str, str]]:
     """``{task: passed}`` and ``{task: what was said}`` of one run of the key with these answers."""
     folder = folder.resolve()
     notebook, results = folder / "exercise.ipynb", folder.parent / f"{folder.name}.results"
     notebook.write_text(written(transplanted(key, given)), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "--noconftest"]
-    command += ["-c", "/dev/null", "--rootdir", str(folder), "-p", "nbval.plugin", "-p", "dynalab.course.plugin"]
-    command += ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_S}", str(notebook)]
-    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    ended = run_confined(command, folder, NOTEBOOK_S, quick | {"DYNALAB_SEED": seed, RESULTS: str(results)})
+    ended = runs.run(
+        "notebook",
+        folder,
+        NOTEBOOK_S,
+        {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "DYNALAB_SEED": seed},
+        arguments=[*PYTEST, "--rootdir", str(folder), f"--dynalab-results={results}", str(notebook)],
+        alone=alone,
+    )
     said = _lines(results.read_text(encoding="utf-8")) if results.exists() else []
     passed = {line["task"]: bool(line["passed"]) for line in said}
     texts = {line["task"]: line["text"] for line in said}

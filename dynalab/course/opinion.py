@@ -4,8 +4,8 @@ In a notebook's kernel an answer and its check share one memory, and a clever an
 Here the check runs in this process, and the answer in another (answerer.py), a new one for every task;
 only plain values cross. What runs in a cluster there, runs in the simulation here.
 
-``python -m dynalab.course.opinion`` reads ``{"seed": ..., "answers": {task: source}, "names": {task: [name]}}``
-as JSON on standard input, and writes one line ``{"task", "passed", "text"}`` per task, as soon as it is known.
+`main` reads ``{"seed": ..., "answers": {task: source}, "names": {task: [name]}}``
+as JSON on standard input, and writes one line ``{"task", "passed", "text", "late"}`` per task, as soon as it is known.
 """
 
 from __future__ import annotations
@@ -20,30 +20,51 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
+
+from dynalab.core.errors import PartFailed
 from dynalab.course.checking import ANSWER_MS, HIDDEN, CheckFailed, checks
 
-LOAD_S = 5.0
+LOAD_S = 2.0
+WALL_PER_CPU = 15
+"""How long an answer may take on a busy machine for each second of computing that it is allowed."""
+
+LOOK_S = 0.2
 _SCRIPT = Path(__file__).with_name("answerer.py")
 
 
-class AnswerFailed(Exception):
+class AnswerFailed(PartFailed):
     """The answer raised, was no plain value, or did not come in time."""
+
+    def __init__(self, text: str) -> None:
+        first, _, more = text.partition("\n")
+        super().__init__(first)
+        self.traceback = more
 
 
 class Answerer:
-    """One process with one answer in it; a context manager."""
+    """One process with one answer in it; a context manager.
+
+    Attributes:
+        is_late: whether a question was left without a reply because the machine was busy with something else.
+    """
 
     def __init__(self, source: str, names: list[str]) -> None:
-        command = [sys.executable, "-I", "-S", "-B", str(_SCRIPT)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            [sys.executable, "-P", "-s", "-S", "-B", str(_SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            env={"PYTHONHASHSEED": "0"},  # The order of a set is the same whenever an answer is graded again.
         )
         assert self._process.stdout is not None
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
         self._read = b""
+        self.is_late = False
         self._source, self._names = source, names
 
     def things(self) -> list[Any]:
@@ -59,7 +80,7 @@ class Answerer:
         return content if kind == "value" else Remote(self, name, set(content), kind == "callable")
 
     def ask(self, question: tuple[Any, ...], limit_s: float) -> Any:
-        """One question, one reply."""
+        """One question, one reply; `limit_s` of computing, so that a busy machine fails nobody."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write((repr(question) + "\n").encode())
@@ -74,12 +95,15 @@ class Answerer:
 
     def _line(self, limit_s: float) -> str:
         assert self._process.stdout is not None
-        end = monotonic() + limit_s
+        end, before = monotonic() + WALL_PER_CPU * limit_s, _computed_s(self._process.pid)
         while b"\n" not in self._read:
-            if monotonic() > end:
-                self._process.kill()
-                raise AnswerFailed(f"no answer within {limit_s:g} s")
-            if self._selector.select(0.05):
+            if not self._selector.select(LOOK_S):
+                computed = _computed_s(self._process.pid) - before
+                if monotonic() > end or computed > limit_s:
+                    self.is_late = computed <= limit_s
+                    self._process.kill()
+                    raise AnswerFailed(f"no answer within {limit_s:g} s")
+            else:
                 piece = os.read(self._process.stdout.fileno(), 65_536)
                 if not piece:
                     raise ConnectionResetError
@@ -100,6 +124,15 @@ class Answerer:
                     pipe.close()
 
 
+def _computed_s(pid: int) -> float:
+    """Processor time of a process so far; none when it has ended."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
+
+
 class Remote:
     """A function or an object in an answerer, called as if it were here."""
 
@@ -107,11 +140,12 @@ class Remote:
         self._answerer = answerer
         self._methods = methods
         self._is_callable = is_callable
+        self.is_remote = True
         self.__name__ = name
 
     def __call__(self, *arguments: Any) -> Any:
         if not self._is_callable:
-            raise TypeError(f"{self.__name__} is no function")
+            raise AnswerFailed(f"{self.__name__} is no function")
         return self._answerer.ask(("call", self.__name__, arguments), ANSWER_MS / 1000)
 
     def __getattr__(self, method: str) -> Any:
@@ -120,33 +154,45 @@ class Remote:
         return Remote(self._answerer, f"{self.__name__}.{method}", set(), is_callable=True)
 
 
-def second_opinion(task: str, source: str, names: list[str], seed: str) -> tuple[bool, str]:
-    """Whether an answer is right, and what the check says otherwise."""
+class Opinion(NamedTuple):
+    """Whether an answer is right, what the check says otherwise, and whether that is for the time it took."""
+
+    task: str
+    passed: bool
+    text: str = ""
+    late: bool = False
+
+
+def second_opinion(task: str, source: str, names: list[str], seed: str) -> Opinion:
+    """Judge one answer in a process of its own."""
     judge = checks()[task]
     with Answerer(source, names) as answerer:
         try:
             things = answerer.things()
-            judge.judge(things, seed)
-            judge.judge(things, seed + HIDDEN)
+            for cases in (seed, seed + HIDDEN):
+                judge.judge(things, cases, WALL_PER_CPU * ANSWER_MS * 2)
         except CheckFailed as failed:
-            return False, str(failed)
+            text = str(failed)
         except AnswerFailed as failed:
-            return False, f"CHECK {task}: NOT YET\n  your cell cannot be run by itself: {failed}"
+            text = f"CHECK {task}: NOT YET\n  your cell cannot be run by itself: {failed}\n{failed.traceback}".rstrip()
         except Exception as error:  # noqa: BLE001 - whatever an answer provoked, it is not right
-            return False, f"CHECK {task}: NOT YET\n  {type(error).__name__}: {str(error)[:500]}"
-    return True, ""
+            text = f"CHECK {task}: NOT YET\n  {type(error).__name__}: {str(error)[:500]}"
+        else:
+            return Opinion(task, passed=True)
+        return Opinion(task, passed=False, text=text[:4_000], late=answerer.is_late)
 
 
-def main() -> None:
+def main() -> int:
     """Judge what standard input lists."""
     os.environ["DYNALAB_WORLD"] = "sim"
     wanted = json.loads(sys.stdin.read())
     out = sys.stdout
     for task, source in wanted["answers"].items():
         with redirect_stdout(sys.stderr):
-            passed, text = second_opinion(task, source, wanted["names"][task], wanted["seed"])
-        print(json.dumps({"task": task, "passed": passed, "text": text[:4_000]}), file=out, flush=True)
+            opinion = second_opinion(task, source, wanted["names"][task], wanted["seed"])
+        print(json.dumps(opinion._asdict()), file=out, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

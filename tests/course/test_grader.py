@@ -6,21 +6,22 @@ import csv
 import json
 import zipfile
 
-import psutil
 import pytest
 
 from dynalab.cli import main
 from dynalab.course.batch import grade_all, near_identical
-from dynalab.course.confined import run_confined
 from dynalab.course.grader import Grade, grade
 from dynalab.course.intake import Roster, Submission, submissions
 from dynalab.course.report import canvas, write_all
 from dynalab.course.rules import broken_rules
 from tests.course.answering import SOLUTIONS, cells
-from tests.course.hostile import ATTACKS, RIGHT, TASK, WRONG, hostile_set, key, stored
+from tests.course.hostile import ATTACKS, RIGHT, TASK, WRONG, Hostile, hostile_set, key, stored
 
 HOSTILE = hostile_set()
-SLOW_ONES = {"1 GB of output", "endless loop in the cell", "endless loop that swallows", "much memory"}
+
+
+def _named(hostile: Hostile) -> str:
+    return f"{hostile.name}-{'right' if hostile.right else 'wrong'}".replace(" ", "-")
 
 
 def _submission(hostile, folder) -> Submission:
@@ -28,56 +29,45 @@ def _submission(hostile, folder) -> Submission:
     return Submission(stored(hostile, folder), folder.name, key())
 
 
-@pytest.mark.parametrize(
-    "hostile",
-    [pytest.param(each, marks=[pytest.mark.slow] if each.name in SLOW_ONES else []) for each in HOSTILE],
-    ids=lambda each: f"{each.name}-{'right' if each.right else 'wrong'}".replace(" ", "-"),
-)
-def test_a_disguise_changes_no_score(hostile, tmp_path):
-    """By the second opinion alone, every submission of the set scores what its answer deserves."""
-    graded = grade(stored(hostile, tmp_path), key(), "student", with_notebook=False)
-    assert graded.score == (1 if hostile.right else 0), graded
+@pytest.fixture(scope="module")
+def graded(runs, tmp_path_factory) -> dict[str, Grade]:
+    """The whole set through both ways in one batch, as a class hands it in."""
+    folder = tmp_path_factory.mktemp("class")
+    handed = [_submission(each, folder / f"s{number:02}") for number, each in enumerate(HOSTILE)]
+    grades = grade_all(handed, runs, "2007", 2, lambda done, of, grade: None)
+    return dict(zip([each.name + str(each.right) for each in HOSTILE], grades, strict=True))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_the_hostile_set_in_one_batch(tmp_path, capsys):
-    """The whole set through both ways at once: right scores, no process and no file left; the table is printed."""
-    before = {process.pid for process in psutil.process_iter()}
-    handed = [_submission(each, tmp_path / f"s{number:02}") for number, each in enumerate(HOSTILE)]
-    grades = grade_all(handed, "2007", 2, lambda done, of, graded: None)
+@pytest.mark.parametrize("hostile", HOSTILE, ids=_named)
+def test_a_disguise_changes_no_score(hostile, graded):
+    """Every submission of the set scores what its answer deserves, and nobody is called a riddle."""
+    grade = graded[hostile.name + str(hostile.right)]
+    assert grade.score == (1 if hostile.right else 0), grade
+    assert grade.results[0].status != "look", grade
+
+
+def test_the_hostile_set_is_told(graded, capsys):
+    """The table of the set with its scores is printed."""
     with capsys.disabled():
         print(f"\n{'submission':<34} {'answer':<7} {'score':<6} status")
-        for hostile, graded in zip(HOSTILE, grades, strict=True):
-            answer, status = "right" if hostile.right else "wrong", graded.results[0].status
-            print(f"{hostile.name:<34} {answer:<7} {graded.score}/{graded.most}    {status}")
-    assert [graded.score for graded in grades] == [int(each.right) for each in HOSTILE]
-    sleepers = [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "600"]]
-    assert not [each for each in sleepers if each.pid not in before]
+        for hostile, grade in zip(HOSTILE, graded.values(), strict=True):
+            answer, status = "right" if hostile.right else "wrong", grade.results[0].status
+            print(f"{hostile.name:<34} {answer:<7} {grade.score}/{grade.most}    {status}")
+    assert len(graded) == len(HOSTILE)
 
 
-def test_both_ways_agree_on_an_honest_answer(tmp_path):
-    """A right answer goes through the second opinion and through the key's own notebook; grading again is the same."""
-    honest = next(each for each in HOSTILE if each.right and each.name == "edited check cell")
-    path = stored(honest, tmp_path)
-    first, second = grade(path, key(), "ann"), grade(path, key(), "ann")
-    assert first.score == 1
-    assert first.results == second.results
-    assert any("edited" in note for note in first.notes)
+def test_grading_again_gives_the_same(runs, graded, tmp_path):
+    """An honest answer, an attack and an endless loop have the same results when they are graded again."""
+    for name, right in (("edited check cell", True), ("kernel kill", False), ("endless loop in the function", False)):
+        hostile = next(each for each in HOSTILE if (each.name, each.right) == (name, right))
+        (tmp_path / name).mkdir()
+        again = grade(stored(hostile, tmp_path / name), key(), "student", runs)
+        assert again.results == graded[name + str(right)].results
 
 
-def test_a_run_is_stopped_and_nothing_stays(tmp_path):
-    """A command that takes too long is stopped with its children, also those that left its session."""
-    program = (
-        "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
-        "print(child.pid, flush=True)\ntime.sleep(600)"
-    )
-    import sys
-
-    ended = run_confined([sys.executable, "-c", program], tmp_path, 2, {})
-    assert "longer than 2 s" in ended.why
-    assert not psutil.pid_exists(int(ended.output)) or psutil.Process(int(ended.output)).status() == "zombie"
+def test_what_was_mended_is_noted(graded):
+    """A student reads that a locked cell was edited and the original used; it costs nothing."""
+    assert any("edited" in note for note in graded["edited check cellTrue"].notes)
 
 
 @pytest.mark.parametrize("name", ["delegates to dynalab", "monkeypatched check, imported", "kernel kill"])
