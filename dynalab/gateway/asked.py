@@ -61,6 +61,21 @@ def key_of(request: Request, head: str) -> bytes:
     return unquote_to_bytes(raw.partition(b"?")[0].removeprefix(head.encode()))
 
 
+def only(request: Request, *names: str) -> None:
+    """Refuse a query that names what this address does not take, or one thing twice: a slip would go unnoticed.
+
+    Raises:
+        BadRequest: it does.
+    """
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in names:
+            raise BadRequest(f"no option is called {name!r:.80}; there are {', '.join(names)}")
+        if name in seen:
+            raise BadRequest(f"the option {name} is given twice")
+        seen.add(name)
+
+
 def query_bytes(request: Request, name: str) -> bytes:
     """One parameter of the query, byte for byte; empty when it is not there."""
     for pair in request.scope["query_string"].split(b"&"):
@@ -134,13 +149,11 @@ def _is_json(request: Request) -> bool:
 
 def _options(request: Request, shape: type[Asked]) -> dict[str, Any]:
     """The options in the query, in the types of `shape`; a body's own have precedence."""
-    options: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        if name not in shape.model_fields:
-            raise BadRequest(f"no option is called {name!r:.80}; there are {', '.join(shape.model_fields)}")
-        if name in options:
-            raise BadRequest(f"the option {name} is given twice")
-        options[name] = _number(name, value) if name in ("N", "R", "W") else value
+    only(request, *shape.model_fields)
+    options: dict[str, Any] = {
+        name: _number(name, value) if name in ("N", "R", "W") else value
+        for name, value in request.query_params.multi_items()
+    }
     if options.get("context") == "":
         options["context"] = None
     return checked(shape, options).model_dump(exclude_unset=True)

@@ -15,7 +15,7 @@ from dynalab.core.errors import BadRequest
 from dynalab.core.session import Got, Sibling, encode_key
 from dynalab.core.version import Siblings
 from dynalab.gateway import values
-from dynalab.gateway.asked import Wish, deadline_of, delete_of, key_of, put_of, query_bytes, quorum_of
+from dynalab.gateway.asked import Wish, deadline_of, delete_of, key_of, only, put_of, query_bytes, quorum_of
 from dynalab.gateway.documents import DELETE_KEY, GET_KEY, PUT_KEY, SCAN
 from dynalab.gateway.face import Face, note, trace_id
 from dynalab.gateway.logs import key_hash, summary
@@ -106,6 +106,7 @@ async def _siblings(face: Face, got: Got, key: bytes) -> list[Sibling]:
 async def _scan(face: Face, request: Request) -> dict[str, Any]:
     prefix, after = query_bytes(request, "prefix"), query_bytes(request, "after")
     face.may(request, "read", prefix)
+    only(request, "prefix", "limit", "after")
     limit = _limit(request.query_params.get("limit", str(SCAN_DEFAULT)))
     if max(len(prefix), len(after)) > 1024:
         raise BadRequest("prefix and after have at most 1024 bytes, as keys do")

@@ -16,7 +16,7 @@ from dynalab.core.errors import BadRequest
 from dynalab.core.session import encode_key, key_text
 from dynalab.core.version import Siblings
 from dynalab.gateway import models, values
-from dynalab.gateway.asked import key_of, optional_key
+from dynalab.gateway.asked import key_of, only, optional_key
 from dynalab.gateway.documents import KEY, look, parameter
 from dynalab.gateway.face import Face
 from dynalab.gateway.snapshot import HIGHEST_PLACE, LEAVES_DEFAULT, LEAVES_MAX, snapshot, whole
@@ -54,6 +54,7 @@ def router(face: Face) -> APIRouter:
     async def trace(request: Request) -> JSONResponse:
         """What happened lately: of one request at every node it reached, of one key, or all of it."""
         face.may(request, "admin")
+        only(request, "request", "key", "limit")
         limit = whole("limit", request.query_params.get("limit"), 200, 1, EVENTS_MAX)
         key, asked = optional_key(request), request.query_params.get("request", "")
         if len(asked) > 128:
@@ -66,6 +67,7 @@ def router(face: Face) -> APIRouter:
     async def merkle_snapshot(request: Request) -> JSONResponse:
         """The Merkle tree over a stretch of the ring on this node; equal data give equal roots on every node (4.7)."""
         face.may(request, "admin")
+        only(request, "startToken", "endToken", "leafCount")
         asked = request.query_params
         first = whole("startToken", asked.get("startToken"), LOWEST_PLACE, LOWEST_PLACE, HIGHEST_PLACE)
         last = whole("endToken", asked.get("endToken"), HIGHEST_PLACE, LOWEST_PLACE, HIGHEST_PLACE)

@@ -6,12 +6,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
+
+def whole_number(value: Any) -> Any:
+    """JSON has one kind of number, and 2.0 is an integer (JSON Schema, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Clock = dict[str, int]
-QuorumField = Annotated[int, Field(ge=1, le=16)]
+QuorumField = Annotated[int, Field(ge=1, le=16), BeforeValidator(whole_number)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from dynalab.core.errors import UnknownNode
 from dynalab.gateway import models, values
-from dynalab.gateway.asked import optional_key
+from dynalab.gateway.asked import only, optional_key
 from dynalab.gateway.documents import look, parameter
 from dynalab.gateway.face import Face
 from dynalab.live import control
@@ -27,6 +27,7 @@ def router(face: Face) -> APIRouter:
     async def ring(request: Request) -> JSONResponse:
         """Who is in the ring, where each listens, what share each keeps; of a key, its preference list (4.3)."""
         face.may(request, "read")
+        only(request, "key")
         return JSONResponse(_ring(face, optional_key(request)))
 
     @routes.get("/admin/health", **look(models.Health))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, RootModel
+from pydantic import BeforeValidator, Field, RootModel
 
-from dynalab.gateway.models import Asked, Name
+from dynalab.gateway.models import Asked, Name, whole_number
 from dynalab.live.cluster import Cluster
 
 Chance = Annotated[float, Field(ge=0, le=1)]
@@ -130,7 +130,7 @@ class Settle(Asked):
     """Wait until no hint is left and anti-entropy finds nothing."""
 
     verb: Literal["settle"]
-    timeoutMs: int = Field(10_000, ge=0, le=600_000)  # noqa: N815 - see above
+    timeoutMs: Annotated[int, Field(ge=0, le=600_000), BeforeValidator(whole_number)] = 10_000  # noqa: N815 - see above
 
     def carry_out(self, cluster: Cluster) -> None:
         cluster.settle(self.timeoutMs)
