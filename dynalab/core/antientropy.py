@@ -39,6 +39,7 @@ SILENCE_MS = 1_000
 RANGES_PER_MESSAGE = 1_024
 PATHS_PER_MESSAGE = 512
 BYTES_PER_MESSAGE = 512 * 1024
+"""A swap carries so many bytes, and one key more, in each direction."""
 
 
 class Exchange:
@@ -49,6 +50,7 @@ class Exchange:
         key_range: the one in hand.
         paths: its branches that differ, still to ask for.
         keys: keys that differ, still to swap: of this key range, or with another order of repair, of all.
+        asked: those of them that the peer was asked for last.
         all_found: whether no key range is left.
     """
 
@@ -61,6 +63,7 @@ class Exchange:
         self.key_range: KeyRange | None = None
         self.paths: list[int] = []
         self.keys: list[bytes] = []
+        self.asked: tuple[bytes, ...] = ()
         self.keys_swapped = 0
         self.all_found = False
 
@@ -149,13 +152,15 @@ class AntiEntropy:
         self._next_step(exchange)
 
     def on_keys_get_done(self, sender: str, message: KeysGetDone) -> None:
-        """The peer's states of the keys that differed: merge them."""
+        """The peer's states of the keys that differed: merge them, and ask again for those that had no room."""
         exchange = self._current(sender, message.exchange)
         if exchange is None:
             return
         for key, siblings in message.held.items():
             self.desk.count("keys_repaired", self.replica.absorb(key, siblings, exchange.why))
         exchange.keys_swapped += len(message.held)
+        if message.held:
+            exchange.keys[:0] = [key for key in exchange.asked if key not in message.held]
         self._next_step(exchange)
 
     def _next_step(self, exchange: Exchange) -> None:
@@ -190,7 +195,8 @@ class AntiEntropy:
             offered[key] = self.replica.record(key)
             size += weight(offered[key]) + len(key)
         self.desk.count("keys_exchanged", len(offered))
-        self.desk.send(exchange.peer, KeysGet(exchange.name, tuple(offered), offered))
+        exchange.asked = tuple(offered)
+        self.desk.send(exchange.peer, KeysGet(exchange.name, exchange.asked, offered))
 
     def _end_exchange(self, exchange: Exchange) -> None:
         self.exchange = None
@@ -226,12 +232,17 @@ class AntiEntropy:
         self.desk.send(sender, TreeGetDone(message.exchange, branches, leaves))
 
     def on_keys_get(self, sender: str, message: KeysGet) -> None:
-        """Take what is offered, and show what we hold then."""
+        """Take what is offered, and show what we hold then, as much as one message carries."""
         for key, siblings in message.offered.items():
             self.desk.count("keys_repaired", self.replica.absorb(key, siblings, "anti-entropy"))
-        held = {key: self.replica.record(key) for key in message.keys}
-        known = {key: state for key, state in held.items() if state != NOTHING}
-        self.desk.send(sender, KeysGetDone(message.exchange, known))
+        held: dict[bytes, Siblings] = {}
+        size = 0
+        for key in message.keys:
+            state = self.replica.record(key)
+            if state != NOTHING and size < BYTES_PER_MESSAGE:
+                held[key] = state
+                size += weight(state) + len(key)
+        self.desk.send(sender, KeysGetDone(message.exchange, held))
 
     # Joins and leaves ----------------------------------------------------------------------------
 

@@ -323,7 +323,7 @@ class KeysGet(NamedTuple):
 
 
 class KeysGetDone(NamedTuple):
-    """What I hold of the asked keys, after taking what you offered."""
+    """What I hold of the asked keys, after taking what you offered; the first ones when not all have room."""
 
     exchange: RequestId
     held: Annotated[dict[bytes, Siblings], Bound(0, KEYS_PER_MESSAGE)]

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dynalab.core.clock import Context
+from dynalab.core.config import VALUE_BYTES_MAX
 from dynalab.core.desk import Desk
 from dynalab.core.errors import TooManySiblings
 from dynalab.core.merkle import MerkleTree
@@ -31,6 +32,9 @@ from dynalab.core.version import Siblings, Version
 
 INCARNATIONS_TRUSTED = 1_000
 """A node remembers so many of its own incarnations; keys of older ones get a fresh one."""
+
+STATE_BYTES_MAX = 10 * VALUE_BYTES_MAX
+"""A coordinator lets the siblings of a key grow no larger: they are sent as one message, and merges may add up."""
 
 NOTHING = Siblings()
 
@@ -165,17 +169,26 @@ class Replica:
         state = self._with_hints(key, NOTHING if record is None else record.siblings)
         actor = self._actor(self._counted_under(key, home, record), state, context)
         state = self.clocks.put(state, actor, value, context, self.desk.wall_us)
-        if len(state.versions) > self.desk.config.max_siblings or len(state.clock) > self.desk.config.max_clock:
-            raise TooManySiblings(
-                f"the put would leave {len(state.versions)} siblings and {len(state.clock)} clock pairs; "
-                f"the limits are {self.desk.config.max_siblings} and {self.desk.config.max_clock}: read, merge, put"
-            )
+        self._check_limits(state)
         if home:
             self.store.put_hint(Hint(home, key, Record(state, actor), self.desk.now_us))
         else:
             self._store(key, Record(state, actor))
         dot = (actor, state.counter_of(actor))
         return state, next(version for version in state.versions if version.dot == dot)
+
+    def _check_limits(self, state: Siblings) -> None:
+        config, siblings = self.desk.config, len(state.versions)
+        if siblings > config.max_siblings or len(state.clock) > config.max_clock:
+            raise TooManySiblings(
+                f"the put would leave {siblings} siblings and {len(state.clock)} clock pairs; "
+                f"the limits are {config.max_siblings} and {config.max_clock}: read, merge, put"
+            )
+        if siblings * VALUE_BYTES_MAX > STATE_BYTES_MAX and weight(state) > STATE_BYTES_MAX:
+            raise TooManySiblings(
+                f"the put would leave {siblings} siblings of {weight(state):,} bytes; "
+                f"the limit is {STATE_BYTES_MAX:,}: read, merge, put"
+            )
 
     def absorb(self, key: bytes, siblings: Siblings, why: str = "") -> bool:
         """Merge a state that arrived into the replica; answers whether anything changed."""

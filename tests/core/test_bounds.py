@@ -7,29 +7,39 @@ from random import Random
 import pytest
 
 from dynalab.core.admission import LATENCIES_KEPT, SLICE_MAX
+from dynalab.core.antientropy import BYTES_PER_MESSAGE
 from dynalab.core.clock import Context
-from dynalab.core.config import Config
+from dynalab.core.config import VALUE_BYTES_MAX, Config
 from dynalab.core.detector import INTERVALS_KEPT
 from dynalab.core.effects import Received, Send, Start, TimerFired
 from dynalab.core.errors import Overloaded, TooManySiblings
 from dynalab.core.handoff import DELIVERIES_AT_ONCE
 from dynalab.core.membership import PEERS_FORGOTTEN_FROM, founding
-from dynalab.core.messages import ClientPut, HintDeliver, Member, PingDone, ReapAsk, ReplicaPut, ReplicaPutDone
+from dynalab.core.messages import (
+    ClientPut,
+    HintDeliver,
+    KeysGetDone,
+    Member,
+    PingDone,
+    ReapAsk,
+    ReplicaPut,
+    ReplicaPutDone,
+)
 from dynalab.core.node import Node
 from dynalab.core.reaper import ASKED_AT_ONCE
 from dynalab.core.replica import INCARNATIONS_TRUSTED
-from dynalab.core.store import REQUESTS_REMEMBERED, MemoryStore
+from dynalab.core.store import REQUESTS_REMEMBERED, MemoryStore, weight
 from dynalab.core.version import Siblings
 from dynalab.sim.cluster import Simulation
 
 SECOND_US = 1_000_000
 
 
-def _node(nodes: str = "A", **settings) -> Node:
-    """Node A of a cluster whose other nodes are only names."""
+def _node(nodes: str = "A", name: str = "A", **settings) -> Node:
+    """One node of a cluster whose other nodes are only names."""
     n = min(3, len(nodes))
     config = Config(**{"n": n, "r": 1, "w": 1, "trace": False, **settings})
-    node = Node("A", config, b"s", MemoryStore(), Random(1))
+    node = Node(name, config, b"s", MemoryStore(), Random(1))
     node.handle(Start(founding(nodes, config)), 0, 0)
     return node
 
@@ -46,6 +56,42 @@ def test_siblings_of_a_key_are_bounded():
         assert sim.metrics()["counters"]["requests_refused"] == 1
         sim.put("k", "merged", context=sim.get("k", r=3).context, w=3)
         assert sim.get("k", r=3).values == ["merged"]
+
+
+def test_bytes_of_a_key_are_bounded():
+    """Siblings of more bytes than a message could carry are refused when they are put, definitely (I10)."""
+    with Simulation(3, seed=1) as sim:
+        blind, fits = Context.EMPTY, VALUE_BYTES_MAX - 1
+        for number in range(10):
+            sim.put("k", bytes([number]) * fits, context=blind, w=3)
+        with pytest.raises(
+            TooManySiblings, match="11 siblings of 11,534,336 bytes; the limit is 10,485,760"
+        ) as refused:
+            sim.put("k", bytes([10]) * fits, context=blind)
+        assert refused.value.definite
+        sim.put("k", "merged", context=sim.get("k", r=3).context, w=3)
+        assert sim.get("k", r=3).values == ["merged"]
+
+
+@pytest.mark.parametrize("repair_order", ["plain", "hot"])
+def test_a_swap_of_keys_is_bounded_in_both_directions(repair_order: str):
+    """A node that has nothing is sent no more at a time than a message carries, and all of it in the end (I10, I5)."""
+    settings = {"strategy": 1, "tokens": 1, "repair_order": repair_order}
+    empty, full = _node("AB", **settings), _node("AB", name="B", **settings)
+    states = {b"k%d" % number: Siblings().put("B", b"v" * 100_000, None) for number in range(40)}
+    for key, state in states.items():
+        full.replica.absorb(key, state)
+    nodes, largest = {"A": empty, "B": full}, 0
+    sent = [("A", effect) for effect in empty.handle(TimerFired("antientropy"), SECOND_US, 0)]
+    while sent:
+        sender, effect = sent.pop(0)
+        if isinstance(effect, Send):
+            if isinstance(effect.message, KeysGetDone):
+                largest = max(largest, sum(weight(state) for state in effect.message.held.values()))
+            heard = nodes[effect.to].handle(Received(sender, effect.message), SECOND_US, 0)
+            sent += [(effect.to, each) for each in heard]
+    assert {key: empty.replica.record(key) for key in states} == states
+    assert 0 < largest < BYTES_PER_MESSAGE + 100_000
 
 
 def test_merging_never_sheds():
