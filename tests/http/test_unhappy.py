@@ -18,11 +18,20 @@ from dynalab.http import Gateway
 pytestmark = pytest.mark.live
 
 
+def in_time(ask):
+    """The node's own answer: on a busy machine the port may give a node up before it has said what it reached."""
+    while (answer := ask()).json().get("error") == "RequestTimedOut":
+        assert answer.status_code == 503
+    return answer
+
+
 def test_a_write_without_its_quorum_is_indefinite(open_face):
     """503 with definite false, what was needed and what was got: the value may yet appear, and does."""
     face = open_face(3)
     face.cluster.partition("A|BC")
-    answer = face["A"].put("/kv/cut", json={"value": 1, "W": 2}, headers={"X-Deadline-Ms": "400"})
+    answer = in_time(
+        lambda: face["A"].put("/kv/cut", json={"value": 1, "W": 2, "opId": "1"}, headers={"X-Deadline-Ms": "400"})
+    )
     told = answer.json()
     assert (answer.status_code, told["error"], told["definite"]) == (503, "WriteQuorumNotReached", False)
     assert (told["needed"], told["got"], told["nodes"]) == (2, 1, ["A"])
@@ -35,7 +44,7 @@ def test_a_read_without_its_quorum_changes_nothing_and_is_definite(open_face):
     """503; a read that failed has surely stored nothing."""
     face = open_face(3)
     face.cluster.partition("A|BC")
-    answer = face["A"].get("/kv/cut?R=2", headers={"X-Deadline-Ms": "400"})
+    answer = in_time(lambda: face["A"].get("/kv/cut?R=2", headers={"X-Deadline-Ms": "400"}))
     assert (answer.status_code, answer.json()["error"]) == (503, "ReadQuorumNotReached")
     assert answer.json()["definite"] is True
 
