@@ -123,3 +123,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("scenarios: title, worlds, invariants, verdict")
         for line in lines(outcomes):
             terminalreporter.write_line(line)
+    ran = [report for reports in terminalreporter.stats.values() for report in reports if hasattr(report, "nodeid")]
+    rows = sorted({value for report in ran for name, value in report.user_properties if name == "kill table"})
+    if rows:
+        terminalreporter.section("planted bugs: name, scenario, seeds it took of those allowed, what it broke")
+        for row in rows:
+            terminalreporter.write_line(row)

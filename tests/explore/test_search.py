@@ -39,19 +39,27 @@ def test_a_planted_bug_for_every_row():
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick_planted_bugs_are_found(name):
+def test_quick_planted_bugs_are_found(name, record_property):
     """The first share of the kill table: each of these is found within its number of seeds."""
-    outcome = hunted(name)
-    assert outcome is not None, f"{name} survived {mutant_named(name).seeds} seeds"
+    _kill(name, record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", [mutant.name for mutant in MUTANTS if mutant.name not in QUICK])
-def test_every_planted_bug_is_found(name):
+def test_every_planted_bug_is_found(name, record_property):
     """The rest of the kill table: with the quick ones it is complete."""
-    outcome = hunted(name)
-    assert outcome is not None, f"{name} survived {mutant_named(name).seeds} seeds"
+    _kill(name, record_property)
+
+
+def _kill(name, record_property):
+    """Find a planted bug; its row of the kill table is printed at the end of the run (tests/conftest.py)."""
+    mutant, outcome = mutant_named(name), hunted(name)
+    found = (
+        "NOT FOUND" if outcome is None else f"{outcome.seed + 1:>3} of {mutant.seeds:<3}  {' '.join(outcome.broken)}"
+    )
+    record_property("kill table", f"{name:<32}  {mutant.scenario}  {found}")
+    assert outcome is not None, f"{name} survived {mutant.seeds} seeds"
 
 
 @pytest.mark.parametrize("name", [mutant.name for mutant in MUTANTS])
