@@ -47,6 +47,30 @@ def test_windows_have_a_size(start: Any) -> None:
 
 
 @pytest.mark.parametrize("start", [Simulation, Cluster])
+def test_many_refuses_what_is_no_list_and_unknown_options(start: Any) -> None:
+    """What cannot be gone through is refused; an option its verb has not is the error of that operation."""
+    with start(3) as cluster:
+        alice, options = cluster.client("alice"), {"via": "A", "r": 1}
+        with pytest.raises(InvalidSetting, match=r"many takes a list of operations like .'get', key.; got 7"):
+            alice.many(7)
+        wrong, *right = alice.many([("get", "a", {"w": 1}), *[("get", "a", options)] * 2])
+        assert isinstance(wrong, InvalidSetting)
+        assert "get has no option 'w'; it has n, r, timeout_ms, via" in str(wrong)
+        assert [got.found for got in right] == [False, False]
+        assert options == {"via": "A", "r": 1}
+
+
+@pytest.mark.parametrize("start", [Simulation, Cluster])
+def test_a_log_is_asked_for_by_lines(start: Any) -> None:
+    """`logs` takes a whole number of lines above 0."""
+    with start(3) as cluster:
+        assert len(cluster.logs("A", lines=1).splitlines()) == 1
+        for lines in (0, -1, "x", True, None):
+            with pytest.raises(InvalidSetting, match="lines must be an integer of at least 1; got "):
+                cluster.logs("A", lines=lines)
+
+
+@pytest.mark.parametrize("start", [Simulation, Cluster])
 def test_many_has_an_async_twin(start: Any) -> None:
     """`await client.aio.many(...)` answers the same."""
     with start(3) as cluster:

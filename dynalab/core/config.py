@@ -19,6 +19,7 @@ DURABILITIES = ("memory", "buffered", "durable")
 REPAIR_ORDERS = ("plain", "hot", "cold")
 
 KEY_BYTES_MAX = 1024
+ZONE_LENGTH_MAX = 128
 VALUE_BYTES_MAX = 1024 * 1024
 """The paper's objects are "usually less than 1 MB" (2.1)."""
 
@@ -117,6 +118,8 @@ class Config:
                 raise ValueError(f"{name} must be True or False; got {getattr(self, name)!r}")
         if not isinstance(self.phi, (int, float)) or not 0.1 <= self.phi <= 100:
             raise ValueError(f"phi must be from 0.1 to 100; got {self.phi!r}")
+        if not isinstance(self.data_dir, str | None) or self.data_dir == "":
+            raise ValueError(f"data_dir must be the path of a folder as text, or None; got {self.data_dir!r:.80}")
         _check_tables(self)
 
     def with_(self, **changes: Any) -> Config:
@@ -172,6 +175,11 @@ def _check_tables(config: Config) -> None:
         is_table = isinstance(getattr(config, name), Mapping)
         if not is_table:
             raise ValueError(f"{name} must be a table, {{...: ...}}; got {getattr(config, name)!r}")
+    for node, zone in config.zones.items():
+        if not isinstance(zone, str) or len(zone) > ZONE_LENGTH_MAX:
+            raise ValueError(
+                f"the zone of node {node!r} needs at most {ZONE_LENGTH_MAX} characters of text; got {zone!r:.80}"
+            )
     for node, weight in config.weights.items():
         if not isinstance(weight, (int, float)) or not 0 < weight <= 1000:
             raise ValueError(f"the weight of node {node!r} must be above 0 and at most 1000; got {weight!r}")

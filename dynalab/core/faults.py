@@ -73,14 +73,18 @@ def link_rule(
         InvalidSetting: a probability outside 0 to 1, or a delay outside 0 to 600,000 ms or out of order.
     """
     for name, chance in (("drop", drop), ("duplicate", duplicate), ("reorder", reorder)):
-        if not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
+        if not _is_number(chance) or not 0 <= chance <= 1:
             raise InvalidSetting(f"{name} must be a probability from 0 to 1; got {chance!r}")
     bounds = tuple(delay_ms) if isinstance(delay_ms, (tuple, list)) else (delay_ms, delay_ms)
-    if len(bounds) != 2 or not all(isinstance(bound, (int, float)) for bound in bounds):
+    if len(bounds) != 2 or not all(map(_is_number, bounds)):
         raise InvalidSetting(f"delay_ms must be a number or a pair (low, high); got {delay_ms!r}")
     if not 0 <= bounds[0] <= bounds[1] <= DELAY_MS_MAX:
         raise InvalidSetting(f"delay_ms must have 0 <= low <= high <= {DELAY_MS_MAX}; got {delay_ms!r}")
     return LinkRule(float(drop), (float(bounds[0]), float(bounds[1])), float(duplicate), float(reorder))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def as_sides(sides: Iterable[str | Iterable[str]]) -> list[str | list[str]]:

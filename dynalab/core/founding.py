@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dynalab.core.config import Config
+from dynalab.core.config import Config, Parts
 from dynalab.core.errors import InvalidSetting
 
 NODES_MAX = 1_000
@@ -82,8 +82,10 @@ def founded_config(
     count = len(tuple(names))
     named = {name: value for name, value in (("n", n), ("r", r), ("w", w)) if value is not None}
     base = config or Config()
+    if not isinstance(base, Config):
+        raise InvalidSetting(f"config takes Config(...); got {config!r:.80}")
     try:
-        fitted = base.with_(**{**_fitting(base, count, named, free=config is None), **(settings or {})})
+        fitted = base.with_(**{**_fitting(base, count, named, free=config is None), **_as_text(settings or {})})
     except (ValueError, TypeError) as error:
         raise InvalidSetting(str(error)) from None
     if fitted.n > count:
@@ -93,6 +95,23 @@ def founded_config(
             f"{count} nodes cannot share partitions={fitted.partitions} key ranges; give at least {count}"
         )
     return fitted
+
+
+def _as_text(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings, with `data_dir` as text when it came as a path."""
+    path = getattr(settings.get("data_dir"), "__fspath__", None)
+    return settings if path is None else {**settings, "data_dir": path()}
+
+
+def checked_parts(parts: Parts | None) -> Parts:
+    """`parts`, or none at all.
+
+    Raises:
+        InvalidSetting: something else was given.
+    """
+    if not isinstance(parts, Parts | None):
+        raise InvalidSetting(f"parts takes Parts(...); got {parts!r:.80}")
+    return parts or Parts()
 
 
 def _fitting(base: Config, count: int, named: Mapping[str, Any], free: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dynalab.core.antientropy import AntiEntropy
 from dynalab.core.coordinator import Coordinator
+from dynalab.core.errors import InvalidSetting
 from dynalab.core.handoff import Handoff
 from dynalab.core.membership import pending_moves
 from dynalab.core.session import decode_value, key_text
@@ -57,6 +58,13 @@ def inspect(coordinator: Coordinator, handoff: Handoff, antientropy: AntiEntropy
             for hint in islice(store.hints(), RECORDS_SHOWN)
         ]
     return seen
+
+
+def checked_lines(lines: int) -> int:
+    """How many lines of a log somebody wants, if it is an integer above 0."""
+    if not isinstance(lines, int) or isinstance(lines, bool) or lines < 1:
+        raise InvalidSetting(f"lines must be an integer of at least 1; got {lines!r:.80}")
+    return lines
 
 
 def described_record(siblings: Siblings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ each with an optional dict of the verb's options behind it: ``("put", "cart", ["
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dynalab.core.errors import InvalidSetting
@@ -14,13 +15,15 @@ Operation = tuple[Any, ...]
 OUTSTANDING_MAX = 10_000
 
 _ARGUMENTS = {"put": 2, "get": 1, "delete": 1}
+_WRITES = frozenset({"context", "n", "w", "timeout_ms", "via", "request_id"})
+_OPTIONS = {"put": _WRITES, "get": frozenset({"n", "r", "timeout_ms", "via"}), "delete": _WRITES}
 
 
 def taken_apart(operation: Operation) -> tuple[str, list[Any], dict[str, Any]]:
     """The verb, its arguments and its options.
 
     Raises:
-        InvalidSetting: it is none of the three forms.
+        InvalidSetting: it is none of the three forms, or has an option its verb has not.
 
     >>> taken_apart(("get", "cart", {"r": 1}))
     ('get', ['cart'], {'r': 1})
@@ -31,7 +34,17 @@ def taken_apart(operation: Operation) -> tuple[str, list[Any], dict[str, Any]]:
     if len(arguments) != wanted or not isinstance(options, dict):
         forms = "('put', key, value), ('get', key) or ('delete', key), with a dict of options behind it if you like"
         raise InvalidSetting(f"an operation is {forms}; got {operation!r:.80}")
-    return kind, arguments, options
+    unknown = [name for name in options if name not in _OPTIONS[kind]]
+    if unknown:
+        raise InvalidSetting(f"{kind} has no option {unknown[0]!r:.40}; it has {', '.join(sorted(_OPTIONS[kind]))}")
+    return kind, arguments, dict(options)
+
+
+def checked_operations(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations one by one; InvalidSetting for what cannot be gone through."""
+    if not isinstance(operations, Iterable):
+        raise InvalidSetting(f"many takes a list of operations like ('get', key); got {operations!r:.80}")
+    return iter(operations)
 
 
 def checked_outstanding(outstanding: int) -> int:

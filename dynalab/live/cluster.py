@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from dynalab.core.config import Config, Parts
 from dynalab.core.errors import BadRequest, InvalidSetting, NodeIsDown
 from dynalab.core.faults import known_node
-from dynalab.core.founding import checked_name, founded_config, node_names
+from dynalab.core.founding import checked_name, checked_parts, founded_config, node_names
+from dynalab.core.inspection import checked_lines
 from dynalab.core.membership import founding, placement
 from dynalab.core.messages import ClientGet, ClientPut
 from dynalab.core.ring import position_of
@@ -79,7 +80,7 @@ class Cluster(Verbs):
     ) -> None:
         names = node_names(nodes)
         settled = founded_config(names, n, r, w, config, settings)
-        checked_travel(parts or Parts())
+        parts = checked_travel(checked_parts(parts))
         self.name = checked_name(name)
         self._one_at_a_time = threading.RLock()
         self._sessions = 0
@@ -89,7 +90,7 @@ class Cluster(Verbs):
             former = _RUNNING.get(self.name)
             if former is not None:
                 former.close()
-            self._owner = Owner(settled, parts or Parts(), keeper)
+            self._owner = Owner(settled, parts, keeper)
             self._finalizer = weakref.finalize(self, self._owner.close)
             _RUNNING[self.name] = self
         try:
@@ -240,7 +241,7 @@ class Cluster(Verbs):
     def logs(self, node: str, lines: int = 100) -> str:
         """The last lines a node's process has written, its tracebacks among them."""
         self._node(node)
-        return tail(self._owner.log(node), lines)
+        return tail(self._owner.log(node), checked_lines(lines))
 
     def panel(self, **options: Any) -> Any:
         """The workbench widget of this cluster."""

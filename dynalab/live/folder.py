@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from dynalab.core.errors import InvalidSetting
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -130,15 +132,32 @@ def tail(path: Path, lines: int) -> str:
 # Data that outlives a cluster --------------------------------------------------------------------
 
 
+def new_folders(data_dir: str | None) -> tuple[Path, tuple[Path, bytes, set[str]]]:
+    """A fresh runtime folder, and what `data_folder` answers."""
+    runtime = new_runtime_folder()
+    try:
+        return runtime, data_folder(runtime, data_dir)
+    except BaseException:
+        shutil.rmtree(runtime, ignore_errors=True)
+        raise
+
+
 def data_folder(runtime: Path, data_dir: str | None) -> tuple[Path, bytes, set[str]]:
-    """Where the nodes' folders are, the secret that seals contexts, and the nodes that have been there before."""
+    """Where the nodes' folders are, the secret that seals contexts, and the nodes that have been there before.
+
+    Raises:
+        InvalidSetting: `data_dir` cannot be made, or not be written.
+    """
     if data_dir is None:
         return runtime / NODES, secrets.token_bytes(_SECRET_BYTES), set()
-    folder = Path(data_dir).expanduser().absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    founded = folder / "founded"
-    before = set(founded.read_text().split()) if founded.exists() else set()
-    return folder, _kept_secret(folder / "secret"), before
+    try:
+        folder = Path(data_dir).expanduser().absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        founded = folder / "founded"
+        before = set(founded.read_text().split()) if founded.exists() else set()
+        return folder, _kept_secret(folder / "secret"), before
+    except (OSError, ValueError, RuntimeError) as error:  # No such home folder is a RuntimeError.
+        raise InvalidSetting(f"data_dir={data_dir!r} cannot be used: {error}; name a folder you may write") from None
 
 
 def _kept_secret(path: Path) -> bytes:

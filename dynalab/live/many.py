@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from dynalab.core.errors import DynalabError
-from dynalab.core.operations import Operation, checked_outstanding, taken_apart
+from dynalab.core.operations import Operation, checked_operations, checked_outstanding, taken_apart
 from dynalab.core.session import Ack, Got
 
 Submit = Callable[[str, list[Any], dict[str, Any], Callable[[Any], None]], None]
@@ -41,7 +41,7 @@ class Many:
         self.future: Future[list[Ack | Got | DynalabError]] = Future()
         self.future.set_running_or_notify_cancel()
         self._submit = submit
-        self._operations = iter(operations)
+        self._operations = checked_operations(operations)
         self._outstanding = checked_outstanding(outstanding)
         self._under_way = 0
         self._filling = False

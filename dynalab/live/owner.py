@@ -28,7 +28,7 @@ from dynalab.core.messages import Member
 from dynalab.live import control
 from dynalab.live.client import Ended, Lines
 from dynalab.live.control import Answer, Events, Printed, Refused, Told
-from dynalab.live.folder import data_folder, emptied, new_runtime_folder, node_folder, remember_founding, sweep
+from dynalab.live.folder import emptied, new_folders, node_folder, remember_founding, sweep
 from dynalab.live.frames import Halted
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import CLIENT, CONTROL, KeyPair
@@ -90,8 +90,7 @@ class Owner:
         self._ends: dict[str, Recorder] = {}
         self._cause = 0
         sweep()
-        self.folder = new_runtime_folder()
-        self._data, self.secret, self._founded_before = data_folder(self.folder, config.data_dir)
+        self.folder, (self._data, self.secret, self._founded_before) = new_folders(config.data_dir)
         #: nodes that have left: their old disks would tell an old story
         self._removed: set[str] = set()
         self.roll = Roll(self._on_change)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynalab.core.config import Config, Parts
 from dynalab.core.errors import InvalidSetting
-from dynalab.core.founding import checked_name, founded_config, node_names
+from dynalab.core.founding import checked_name, checked_parts, founded_config, node_names
+from dynalab.core.inspection import checked_lines
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session
 from dynalab.core.trace import TraceEvent
 from dynalab.guard import run_guarded
@@ -73,7 +74,7 @@ class Simulation(Verbs):
         names = node_names(nodes)
         settled = founded_config(names, n, r, w, config, settings)
         drawer_us(latency_ms, stream(0))
-        founded = Founding(names, settled, parts or Parts(), checked_seed(seed), latency_ms)
+        founded = Founding(names, settled, checked_parts(parts), checked_seed(seed), latency_ms)
         super().__init__(World(founded, run_guarded(PART_LIMIT_MS)))
         self.seed = seed
         self.name = checked_name(name)
@@ -166,6 +167,8 @@ class Simulation(Verbs):
 
     def call_at(self, ms: float, function: Callable[[], object]) -> None:
         """Call `function` when virtual time is `ms`, or at the next step if that has passed."""
+        if not callable(function):
+            raise InvalidSetting(f"call_at takes a function without arguments; got {function!r:.80}")
         self._world.call_at(_checked_us(ms, "ms"), function)
 
     # Looking ---------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ class Simulation(Verbs):
         """The last lines of what a node has done, from the trace; a simulated node writes no log of its own."""
         self._node(node)
         told = [str(event) for event in self._world.record.events if event.node == node]
-        return "\n".join(told[-lines:])
+        return "\n".join(told[-checked_lines(lines) :])
 
     def panel(self, **options: Any) -> Any:
         """The workbench widget of this simulation."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from dynalab.core.errors import DynalabError
-from dynalab.core.operations import Operation, checked_outstanding, taken_apart
+from dynalab.core.operations import Operation, checked_operations, checked_outstanding, taken_apart
 from dynalab.core.session import Ack, Got
 from dynalab.sim.loop import Loop
 from dynalab.sim.pending import Pending
@@ -31,7 +31,7 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
     ) -> None:
         super().__init__(loop)
         self._submit = submit
-        self._operations = iter(operations)
+        self._operations = checked_operations(operations)
         self._outstanding = checked_outstanding(outstanding)
         self._under_way = 0
         self._filling = False

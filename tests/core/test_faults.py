@@ -124,6 +124,8 @@ def test_a_base_rule_holds_for_all_other_links():
         ({"drop": 1.1}, "drop must be a probability from 0 to 1; got 1.1"),
         ({"drop": -0.1}, "drop must be a probability from 0 to 1; got -0.1"),
         ({"drop": float("nan")}, "drop must be a probability from 0 to 1; got nan"),
+        ({"drop": True}, "drop must be a probability from 0 to 1; got True"),
+        ({"delay_ms": True}, "delay_ms must be a number or a pair (low, high); got True"),
         ({"duplicate": "1"}, "duplicate must be a probability from 0 to 1; got '1'"),
         ({"reorder": 2}, "reorder must be a probability from 0 to 1; got 2"),
         ({"delay_ms": -1}, f"delay_ms must have 0 <= low <= high <= {DELAY_MS_MAX}; got -1"),

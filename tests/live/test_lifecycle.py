@@ -202,6 +202,16 @@ def test_a_wrong_setting_starts_nothing():
         Cluster(1, storage="tape")
 
 
+def test_a_data_dir_that_cannot_be_used_is_named(tmp_path):
+    """A folder that cannot be made is a definite error that names it, and leaves nothing behind."""
+    (tmp_path / "file").write_text("")
+    before = set(Path(tempfile.gettempdir()).glob(f"dynalab-{os.getpid()}-*"))
+    for wrong in (tmp_path / "file" / "x", "a\0b"):
+        with pytest.raises(InvalidSetting, match=r"data_dir=.* cannot be used: .*; name a folder you may write"):
+            Cluster(1, data_dir=wrong)
+    assert set(Path(tempfile.gettempdir()).glob(f"dynalab-{os.getpid()}-*")) == before
+
+
 def test_runtime_folders_of_dead_owners_are_swept(monkeypatch):
     """The next start removes the folder of an owner that is gone, and only when nobody holds its lock."""
     mine = new_runtime_folder()

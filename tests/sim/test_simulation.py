@@ -147,6 +147,13 @@ def test_a_repeated_request_makes_one_version() -> None:
     assert sim.get("k").values == ["once"]
 
 
+def test_only_a_function_can_be_called_later() -> None:
+    """`call_at` refuses anything else at once, not when its time has come."""
+    sim = Simulation(3, seed=1)
+    with pytest.raises(InvalidSetting, match="call_at takes a function without arguments; got 7"):
+        sim.call_at(5, 7)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("pause_ms", [0, 500])
 def test_a_request_id_used_again_for_another_write_loses_nothing(pause_ms: int) -> None:
     """An id names one write of one key: with another key or value it is another write, stored and answered (I1)."""
