@@ -1,23 +1,16 @@
-"""What a batch of grades is written as: tables, a Canvas gradebook, Gradescope's results, feedback, a summary."""
+"""What a batch of grades is written as: tables, a Canvas gradebook, Gradescope's results, and the pages."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from dynalab.course.grader import STATUSES, Grade
+from dynalab.course.grader import Grade
 from dynalab.course.intake import CANVAS_COLUMNS, Roster
-
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}"
-    "pre{background:#f4f4f4;padding:.8em;overflow:auto}table{border-collapse:collapse}"
-    "td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left}"
-)
+from dynalab.course.pages import feedback, file_name, safe, summary
 
 
 def write_all(grades: list[Grade], out: Path, roster: Roster, odd: Sequence[str], alike: Sequence[str]) -> None:
@@ -29,16 +22,11 @@ def write_all(grades: list[Grade], out: Path, roster: Roster, odd: Sequence[str]
     for grade in grades:
         name = f"{safe(grade.student)}-{grade.exercise}"
         (out / "feedback").mkdir(exist_ok=True)
-        (out / "feedback" / f"{name}.html").write_text(feedback(grade), encoding="utf-8")
+        (out / "feedback" / file_name(grade.student, grade.exercise)).write_text(feedback(grade), encoding="utf-8")
         (out / "gradescope" / name).mkdir(parents=True, exist_ok=True)
         text = json.dumps(gradescope(grade), indent=1, ensure_ascii=False)
         (out / "gradescope" / name / "results.json").write_text(text + "\n", encoding="utf-8")
     (out / "summary.html").write_text(summary(grades, odd, alike), encoding="utf-8")
-
-
-def safe(name: str) -> str:
-    """A student's name as a file's name."""
-    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "nobody"
 
 
 def _table(path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -94,45 +82,3 @@ def gradescope(grade: Grade) -> dict[str, Any]:
     ]
     notes = "\n".join([f"seed {grade.seed}", *grade.notes])
     return {"score": grade.score, "output": notes, "visibility": "visible", "tests": tests}
-
-
-def feedback(grade: Grade) -> str:
-    """One student's page."""
-    parts = [f"<h1>{escape(grade.exercise)}: {grade.score} of {grade.most} points</h1>"]
-    parts += [f"<p>{escape(grade.student)}. The cases follow from the seed <code>{escape(grade.seed)}</code>.</p>"]
-    for each in grade.results:
-        parts.append(f"<h2>{escape(each.task)}: {escape(each.status)} ({each.points}/{each.most})</h2>")
-        parts.append(f"<pre>{escape(each.text)}</pre>" if each.text else "")
-    parts.append("<h2>Notes</h2>" + _listed(grade.notes) if grade.notes else "")
-    return _page(f"{grade.exercise} {grade.student}", parts)
-
-
-def summary(grades: list[Grade], odd: Sequence[str], alike: Sequence[str]) -> str:
-    """The class's page: how each task went, and what a human should look at."""
-    parts = [f"<h1>{len(grades)} submissions</h1>", _rates(grades)]
-    flagged = [f"{each.student}, {each.exercise}: {flag}" for each in grades for flag in each.flags]
-    for title, lines in (("To look at", flagged), ("Near-identical answers", alike), ("Not taken", odd)):
-        parts += [f"<h2>{title}</h2>", _listed(lines) if lines else "<p>None.</p>"]
-    return _page("Class summary", parts)
-
-
-def _rates(grades: list[Grade]) -> str:
-    rows = []
-    tasks = dict.fromkeys(each.task for grade in grades for each in grade.results)
-    for task in tasks:
-        got = [each.status for grade in grades for each in grade.results if each.task == task]
-        share = got.count("passed") / len(got)
-        rows.append([task, f"{share:.0%}", *[str(got.count(status)) for status in STATUSES]])
-    heads = "".join(f"<th>{escape(head)}</th>" for head in ("task", "success", *STATUSES))
-    body = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
-    return f"<table><tr>{heads}</tr>{body}</table>"
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
-
-
-def _page(title: str, parts: Sequence[str]) -> str:
-    body = "\n".join(part for part in parts if part)
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
