@@ -16,6 +16,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from importlib.resources import files
 from types import TracebackType
 from typing import IO, Any
@@ -24,6 +25,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 import dynalab
 from dynalab.core.errors import DynalabError, InvalidSetting
@@ -48,6 +50,10 @@ class Application(FastAPI):
 
     is_guarded = False
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.addresses: list[BaseRoute] = []
+
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made when it is first asked for."""
         is_new = self.openapi_schema is None
@@ -70,8 +76,10 @@ def application(face: Face, log: Log) -> Application:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (kv, looks, nodes, faults):
-        app.include_router(routes.router(face))
+    for part in (kv, looks, nodes, faults):
+        routes = part.router(face)
+        app.include_router(routes)
+        app.addresses += routes.routes
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
@@ -93,7 +101,16 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _refuse_address(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return no_such_address(error.status_code, trace_id(request), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return no_such_address(error.status_code, trace_id(request), headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What can be done at this address, by all routes that know it."""
+    matching = [route for route in request.app.addresses if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in matching for method in getattr(route, "methods", None) or ()}
 
 
 class Gateway:

@@ -197,8 +197,14 @@ def checked(shape: type[Body], said: dict[str, Any]) -> Body:
     try:
         return shape.model_validate(said)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in error.errors()[:5]]
-        raise BadRequest("; ".join(problems)) from None
+        raise BadRequest("; ".join(_problem(each) for each in error.errors()[:5])) from None
+
+
+def _problem(told: Any) -> str:
+    """One finding of pydantic, in words of ours."""
+    if told["type"] == "string_pattern_mismatch":
+        return f"{told['loc'][-1]}: no base64: letters, digits, + and /, filled up with = to a multiple of four"
+    return f"{'.'.join(map(str, told['loc'])) or 'body'}: {told['msg'].removeprefix('Value error, ')}"
 
 
 def _wish(said: DeleteBody, value: Any, deletes: bool = False) -> Wish:
@@ -212,4 +218,4 @@ def _context(text: str | None) -> Context | None:
     try:
         return decode_context(text)
     except WireError as error:
-        raise InvalidContext(f"context: {error}") from None
+        raise InvalidContext(f"context: {error}; send what a get or an answer gave, or null to write blindly") from None

@@ -285,6 +285,27 @@ def test_what_is_malformed_is_400_and_definite(face, method, path, options):
     assert face["A"].get("/kv/bad?R=3").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"valueBase64": "a"}, "valueBase64: no base64"),
+        ({}, "body: give exactly one of value and valueBase64"),
+        ({"value": 1, "context": "abc"}, "send what a get or an answer gave, or null to write blindly"),
+        ({"value": 1, "W": 4}, "w must be from 1 to n=3; got 4"),
+    ],
+)
+def test_a_refusal_says_what_to_send_instead(face, body, says):
+    """The text of a 400 is for whoever typed the request."""
+    assert says in face["A"].put("/kv/bad", json=body).json()["text"]
+
+
+def test_another_method_is_told_which_there_are(face):
+    """405 names every method of the address, as HTTP asks for."""
+    answer = face["A"].post("/kv/a", json={"value": 1})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")
+    assert face["A"].delete("/admin/faults").headers["allow"] == "GET, POST"
+
+
 def test_a_value_has_at_most_one_mebibyte(face):
     """1 MiB is stored in every form; one byte more is 413, definite, and so is a body that could hold no value."""
     assert face["A"].put("/kv/large", content=bytes(MIB), headers=BYTES).status_code == 200
