@@ -14,6 +14,7 @@ Rule 3: an answer is only called with plain values; so it can run in this proces
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -96,7 +97,9 @@ class Case:
             CheckFailed: it is another one.
         """
         if not _same(came, expected):
-            raise self.failure(tried, shown(came), shown(expected))
+            forgot = "nothing came back: does every way through your function end in a return?"
+            hint = f"{forgot} {self.hint}" if came is None and expected is not None else ""
+            raise self.failure(tried, shown(came), shown(expected), hint)
 
     def holds(self, true: bool, tried: str, came: Any, expected: str) -> None:
         """Hold an answer to a rule.
@@ -125,7 +128,8 @@ class Case:
         if "raised NotImplementedError" in str(error) or "NotImplementedError" in told:
             return self._not_started()
         if isinstance(error, PartFailed):
-            came = f"{error}\n{error.traceback[-800:]}" if error.traceback else str(error)
+            came = re.sub(r"^the part '[^']*' (?=raised|did)", "it ", str(error))
+            came += f"\n{error.traceback[-800:]}" if error.traceback else ""
         else:
             came = f"{type(error).__name__}: {error}"
         return self.failure(tried, came, "an answer, without an error")
@@ -168,13 +172,14 @@ class Check:
         verdict: how it went last in this process.
     """
 
-    def __init__(self, task: str, points: int, minutes: int, hint: str, body: Body) -> None:
+    def __init__(self, task: str, points: int, minutes: int, hint: str, body: Body, methods: Sequence[str]) -> None:
         self.task = task
         self.points = points
         self.minutes = minutes
         self.hint = hint
         self.verdict = NOT_STARTED
         self._body = body
+        self._methods = methods
         self.__doc__ = body.__doc__
 
     def __call__(self, *answers: Any) -> None:
@@ -196,8 +201,12 @@ class Check:
         Raises:
             CheckFailed: the answer is not right.
         """
+        case = Case(self.task, self.hint, seed, answer_ms)
         try:
-            self._body(Case(self.task, self.hint, seed, answer_ms), *map(_instance, answers))
+            made = [_instance(case, answer) for answer in answers]
+            for part in made if self._methods else ():
+                _has(case, part, self._methods)
+            self._body(case, *made)
         except CheckFailed as failed:
             self.verdict = failed.verdict
             raise
@@ -207,11 +216,19 @@ class Check:
         return f"<check {self.task}, {self.points} points, about {self.minutes} minutes>"
 
 
-def check(task: str, points: int, minutes: int, hint: str) -> Callable[[Body], Check]:
-    """Make a check of a function ``(case, *answers)`` that raises when an answer is wrong."""
+def check(task: str, points: int, minutes: int, hint: str, methods: Sequence[str] = ()) -> Callable[[Body], Check]:
+    """Make a check of a function ``(case, *answers)`` that raises when an answer is wrong.
+
+    Args:
+        task: as ``ring-1``.
+        points: for a right answer.
+        minutes: how long a student may take.
+        hint: shown with every failure.
+        methods: what an answer that is a class must have.
+    """
 
     def made(body: Body) -> Check:
-        _CHECKS[task] = Check(task, points, minutes, hint, body)
+        _CHECKS[task] = Check(task, points, minutes, hint, body, methods)
         return _CHECKS[task]
 
     return made
@@ -242,9 +259,15 @@ def shown(value: Any, most: int = SHOWN_MAX) -> str:
     return text if len(text) <= most else f"{text[: most - 20]} ... ({len(text)} characters)"
 
 
-def _instance(answer: Any) -> Any:
+def _instance(case: Case, answer: Any) -> Any:
     """A class is used through one object of it."""
-    return answer() if isinstance(answer, type) else answer
+    return case.ask(answer, named=answer.__name__) if isinstance(answer, type) else answer
+
+
+def _has(case: Case, part: Any, methods: Sequence[str]) -> None:
+    case.started(part)
+    missing = [name for name in methods if not callable(getattr(part, name, None))]
+    case.holds(not missing, "your class", f"it lacks {', '.join(missing)}", f"the methods {', '.join(methods)}")
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -126,6 +126,8 @@ MUTANTS: dict[str, list[Change]] = {
         ("the digests leave out the values", "sorted(bucket.items())", "sorted(bucket)"),
         ("too much: whole buckets", " if mine.get(key) != theirs.get(key)", ""),
         ("nothing ever differs", 'if left["root"] == right["root"]', "if left != right"),
+        ("the root is the whole tree", 'return tree["root"]', "return repr(tree)"),
+        ("the root is a count", 'return tree["root"]', 'return str(len(tree["buckets"]))'),
         ("larger than it need be", '{"root": root,', '{"more": [dict(leaves)] * 8, "root": root,'),
     ],
     "merkle-3": [

@@ -18,7 +18,13 @@ METHODS = "preference_list decide put merge fallback next_hint build differ merg
 KEYS = ("cart", "wish", "list")
 
 
-@check("capstone-1", 2, 20, "exercises 01 and 03: distinct nodes clockwise; done at need distinct answers (4.3, 4.5)")
+@check(
+    "capstone-1",
+    2,
+    20,
+    "exercises 01 and 03: distinct nodes clockwise; done at need distinct answers (4.3, 4.5)",
+    methods=("preference_list", "decide"),
+)
 def capstone_1(case: Case, part: Any) -> None:
     """Placement and decision together run a cluster."""
     for _ in range(60):
@@ -48,12 +54,15 @@ def _serves(case: Case, parts: Parts, world: Callable[..., Any]) -> None:
         case.equal([cluster.get(key, via="A").value for key in KEYS], [key.upper() for key in KEYS], tried)
 
 
-@check("capstone-2", 6, 60, "take your answers of 01 to 06, and make each right by itself before you put them together")
+@check(
+    "capstone-2",
+    6,
+    60,
+    "take your answers of 01 to 06, and make each right by itself before you put them together",
+    methods=METHODS,
+)
 def capstone_2(case: Case, part: Any) -> None:
     """All parts at once: chaos in virtual time before the oracle, then the real cluster."""
-    case.started(part)
-    missing = [method for method in METHODS if not callable(getattr(part, method, None))]
-    case.holds(not missing, "your class", f"it lacks {', '.join(missing)}", f"the methods {', '.join(METHODS)}")
     parts = Parts(
         ring=part.preference_list,
         quorum=part.decide,

@@ -44,7 +44,11 @@ def clocks_2(case: Case, order: Callable[..., Any]) -> None:
 
 
 @check(
-    "clocks-3", 3, 25, "keep a version if both sides have it, or if the other side's clock does not cover its dot (4.4)"
+    "clocks-3",
+    3,
+    25,
+    "keep a version if both sides have it, or if the other side's clock does not cover its dot (4.4)",
+    methods=("put", "merge"),
 )
 def clocks_3(case: Case, part: Any) -> None:
     """The siblings of one replica: put and merge by dots, by values and in a cluster judged by the oracle."""

@@ -29,7 +29,11 @@ def handoff_1(case: Case, stand_ins: Callable[..., Any]) -> None:
 
 
 @check(
-    "handoff-2", 3, 20, "the oldest hint whose home is up; None when there is none; a stand-in in the order given (4.6)"
+    "handoff-2",
+    3,
+    20,
+    "the oldest hint whose home is up; None when there is none; a stand-in in the order given (4.6)",
+    methods=("next_hint", "fallback"),
 )
 def handoff_2(case: Case, part: Any) -> None:
     """Which hint goes home next, and who stands in; then a cluster hands its hints over, and the oracle judges."""

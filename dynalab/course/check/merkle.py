@@ -12,6 +12,7 @@ from dynalab.course.checking import Case, check, shown
 __all__ = ["merkle_1", "merkle_2", "merkle_3"]
 
 BYTES_PER_KEY_MAX = 400
+ROOT_MAX = 64
 
 
 @check("merkle-1", 1, 10, "join the children's digests in order, then hash; pair by pair, an odd one alone (4.7)")
@@ -31,7 +32,13 @@ def _levels(leaves: list[str]) -> list[list[str]]:
     return made
 
 
-@check("merkle-2", 3, 25, "descend only where digests differ; a key that one side lacks differs as well (4.7)")
+@check(
+    "merkle-2",
+    3,
+    25,
+    "descend only where digests differ; a key that one side lacks differs as well (4.7)",
+    methods=("build", "root", "differ"),
+)
 def merkle_2(case: Case, part: Any) -> None:
     """A tree and its differences: by values, within a size, and as what repairs a lost disk in a cluster."""
     for count, changes in ((0, 0), (1, 1), (20, 0), (20, 3), (300, 5), (300, 300)):
@@ -40,6 +47,7 @@ def merkle_2(case: Case, part: Any) -> None:
         trees = [case.ask(part.build, leaves, named="build") for leaves in (left, right)]
         expected = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
         tried = f"differ(build({count} keys), build(the same, {len(expected)} changed, added or removed))"
+        _summed_up(case, part, trees, expected)
         came = case.ask(part.differ, *trees, named="differ")
         case.holds(type(came) in (list, tuple, set), tried, came, "a list of keys")
         case.equal(sorted(came), expected, tried)
@@ -57,6 +65,15 @@ def merkle_2(case: Case, part: Any) -> None:
     )
     for world in (case.simulation, case.cluster):
         _repairs(case, part, world)
+
+
+def _summed_up(case: Case, part: Any, trees: list[Any], expected: list[str]) -> None:
+    """Hold two roots to what a node may send first."""
+    roots = [case.ask(part.root, tree, named="root") for tree in trees]
+    tried = f"root(build(...)) of two trees in which {len(expected)} keys differ"
+    short = all(type(root) is str and len(root) <= ROOT_MAX for root in roots)
+    case.holds(short, tried, roots, f"two texts of at most {ROOT_MAX} characters")
+    case.holds((roots[0] == roots[1]) == (not expected), tried, roots, "two others" if expected else "the same twice")
 
 
 def _changed(case: Case, left: dict[str, str], changes: int) -> dict[str, str]:

@@ -28,6 +28,7 @@ def reconciliation_1(case: Case, merge_carts: Callable[..., Any]) -> None:
     3,
     25,
     "each actor's numbers only grow: take the larger of each, item by item, actor by actor (4.4)",
+    methods=("add", "remove", "items", "merge"),
 )
 def reconciliation_2(case: Case, part: Any) -> None:
     """A cart whose removals survive: the verbs, the laws of a merge, and a cluster with two sides."""
