@@ -24,7 +24,7 @@ from dynalab.core.messages import MESSAGES, Message
 
 __all__ = ["MESSAGE_BYTES_MAX", "VERSION", "WireError", "decode", "encode"]
 
-VERSION = 1
+VERSION = 2
 """The first byte of every message; another version is refused, not guessed at."""
 
 MESSAGE_BYTES_MAX = 128 * 1024 * 1024

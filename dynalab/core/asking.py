@@ -3,6 +3,8 @@
 Rule 1: homes first; for one that is believed down, or stays silent, the next healthy node of the walk.
 Rule 2: nobody is asked twice for one request, so a quorum counts distinct nodes.
 Rule 3: a stand-in for a write keeps it as a hint for that home.
+Rule 4: in the buffered mode one of those who keep a write is asked to sync it at once, another one if it is silent;
+the quorum waits for W of them, whichever they are: "durable writes" of section 6.1.
 """
 
 from __future__ import annotations
@@ -24,6 +26,13 @@ class Asking:
         self.replica = replica
         self.membership = membership
 
+    def ask_homes(self, request: PutRequest) -> None:
+        """Send a write to all homes but those that this node is, or stands in for (4.5)."""
+        for home in request.homes:
+            if home not in (self.desk.name, request.asked.get(self.desk.name)):
+                self.ask_home(request, home)
+        self._sync_here(request)
+
     def ask_home(self, request: Request, home: str) -> None:
         """Ask a home, or whoever stands in for it when it is believed down (4.6)."""
         if self.sloppy and not self.membership.detector.believes_up(home):
@@ -36,7 +45,9 @@ class Asking:
     def ask(self, request: Request, node: str, home: str) -> None:
         request.asked[node] = home
         if isinstance(request, PutRequest):
-            self.desk.send(node, ReplicaPut(request.op, request.key, request.state, home))
+            durable = self.desk.config.durability == "buffered" and not request.durable_at
+            request.durable_at = node if durable else request.durable_at
+            self.desk.send(node, ReplicaPut(request.op, request.key, request.state, home, durable))
         else:
             self.desk.send(node, ReplicaGet(request.op, request.key))
 
@@ -50,6 +61,8 @@ class Asking:
     def replace(self, request: Request, node: str) -> None:
         """`node` is silent, or refused: ask the next one in its place, or keep the hint here."""
         request.given_up.add(node)
+        if isinstance(request, PutRequest) and request.durable_at == node:
+            request.durable_at = ""
         if not self.sloppy:
             return
         home = request.asked[node] or node
@@ -66,6 +79,13 @@ class Asking:
         if home != self.desk.name and home in request.uncovered():
             self.replica.keep_hint(home, request.key, request.state)
             request.kept_here.append(home)
+            self._sync_here(request)
+
+    def _sync_here(self, request: PutRequest) -> None:
+        """Nobody else was asked to sync the write: this node does."""
+        if self.desk.config.durability == "buffered" and not request.durable_at:
+            request.durable_at = self.desk.name
+            self.replica.store.sync_next()
 
     @property
     def sloppy(self) -> bool:

@@ -81,7 +81,8 @@ class Config:
     storage: Literal["memory", "log", "sqlite", "rocks", "redis"] = "log"
     """The storage engine (5, "local persistence engine"); `memory` forgets all at a crash."""
     durability: Literal["memory", "buffered", "durable"] = "durable"
-    """What an acknowledgement promises: `durable` is synced to disk, `buffered` comes later (6.1), `memory` never."""
+    """When a replica syncs what it acknowledges: `durable` before, `memory` never. `buffered` later, but one of the N
+    replicas of each write syncs at once; the coordinator still waits for W, not for that one (6.1)."""
     data_dir: str | None = None
     """Where disk engines write; None: a temporary folder that goes with the cluster."""
     zones: Mapping[str, str] = field(default_factory=dict)

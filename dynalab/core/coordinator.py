@@ -157,10 +157,7 @@ class Coordinator:
         return next((home for home in homes if not believes_up(home)), homes[0])
 
     def _send_put(self, request: PutRequest) -> None:
-        covered = request.asked.get(self.desk.name)
-        for home in request.homes:
-            if home not in (self.desk.name, covered):
-                self.asking.ask_home(request, home)
+        self.asking.ask_homes(request)
         for node in self._newcomers(request):
             if node != self.desk.name:
                 self.desk.send(node, ReplicaPut(f"extra/{request.op}", request.key, request.state))

@@ -164,6 +164,8 @@ class ReplicaPut(NamedTuple):
     siblings: Siblings
     home: Name = ""
     """Empty: you are a home of the key. Else: keep it as a hint for this node."""
+    durable: bool = False
+    """Sync it before you answer, though others answer from their buffers: one replica of each write does (6.1)."""
 
 
 class ReplicaPutDone(NamedTuple):

@@ -305,6 +305,8 @@ class Node:
 
     def _on_replica_put(self, sender: str, message: ReplicaPut) -> None:
         """Store a replica, or keep a hint (4.6)."""
+        if message.durable:
+            self.store.sync_next()
         if message.home in ("", self.name):
             self.replica.absorb(message.key, message.siblings, "put")
             self._pass_on_strays([message.key])
@@ -312,9 +314,6 @@ class Node:
         else:
             stored = self.replica.keep_hint(message.home, message.key, message.siblings)
         self.desk.send(sender, ReplicaPutDone(message.request, stored))
-
-    def _keeps(self, key: bytes) -> bool:
-        return self.membership.keeps(position_of(key))
 
     def _on_replica_get(self, sender: str, message: ReplicaGet) -> None:
         self.desk.send(sender, ReplicaGetDone(message.request, self.replica.asked(message.key)))
@@ -342,7 +341,7 @@ class Node:
     def _pass_on_strays(self, keys: Iterable[bytes]) -> None:
         """What arrived may belong elsewhere: its sender knew an older ring than we do."""
         for key in keys:
-            if not self._keeps(key):
+            if not self.membership.keeps(position_of(key)):
                 self.handoff.stray(key)
 
     # Failure detection and gossip ----------------------------------------------------------------

@@ -107,6 +107,8 @@ class PutRequest(Request):
         self.acked: dict[str, bool] = {}
         #: homes whose copy this node keeps as a hint, for want of a stand-in
         self.kept_here: list[str] = []
+        #: who syncs it at once in the buffered mode (6.1); empty: nobody yet
+        self.durable_at = ""
 
     def answered_by(self) -> Iterable[str]:
         return self.acked

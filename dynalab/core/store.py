@@ -101,6 +101,9 @@ class Store(Protocol):
     def commit(self) -> None:
         """Make all that was staged as durable as the mode promises; raises OSError when it cannot."""
 
+    def sync_next(self) -> None:
+        """The next commit is to be durable, whatever the mode; where nothing ever is, this changes nothing (6.1)."""
+
     def begin(self) -> None:
         """An event begins: what is staged from here on can be rolled back."""
 
@@ -195,6 +198,9 @@ class MemoryStore:
 
     def commit(self) -> None:
         self._undo.clear()
+
+    def sync_next(self) -> None:
+        """Memory is never durable."""
 
     def begin(self) -> None:
         self._undo.clear()

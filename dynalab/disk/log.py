@@ -11,7 +11,7 @@ What a crash costs:
 
     durable     nothing that was acknowledged, whatever crashed
     buffered    nothing when the process crashed, for the system holds what was written;
-                up to the last `BUFFERED_WRITES` or so when the machine did
+                up to the last `BUFFERED_WRITES` or so when the machine did, but nothing up to the last `sync_next`
 
 Rule 1: one commit is one frame: it is there as a whole, or not at all.
 Rule 2: a torn tail is dropped and costs nothing: it lies behind the mark, so nothing of it was acknowledged,
@@ -98,7 +98,7 @@ class LogStore(MemoryStore):
         self._staged: list[bytes] = []
         self._event = 0
         self._unsynced_writes = 0
-        self._meta_staged = False
+        self._sync_next = False
         self._background = files.BackgroundSync()
         self.commits = Durations()
         self.syncs = Durations()
@@ -134,7 +134,7 @@ class LogStore(MemoryStore):
         """See `Store.put_meta`; tuples become lists at once, as they will be after a restart."""
         data = encode_meta(name, value)
         self._staged.append(data)
-        self._meta_staged = True
+        self.sync_next()
         super().put_meta(name, decode_meta(decode_record(data).value))
 
     def remember(self, request: str, dot: tuple[str, int]) -> None:
@@ -144,6 +144,10 @@ class LogStore(MemoryStore):
     def begin(self) -> None:
         super().begin()
         self._event = len(self._staged)
+
+    def sync_next(self) -> None:
+        """The next commit is synced in the buffered mode, too."""
+        self._sync_next = True
 
     def rollback(self) -> None:
         super().rollback()
@@ -192,8 +196,9 @@ class LogStore(MemoryStore):
 
     def _sync(self) -> None:
         """Sync in the durable mode; in the buffered one now and then, but membership and incarnation at once."""
-        if self.durable or self._meta_staged:
-            self._meta_staged = False
+        if self.durable or self._sync_next:
+            self._sync_next = False
+            self._unsynced_writes = 0
             began_ns = time.perf_counter_ns()
             files.sync(self._log)
             self.syncs.add(time.perf_counter_ns() - began_ns)

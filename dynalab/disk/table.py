@@ -90,6 +90,7 @@ class TableStore:
     def __init__(self, table: Table, folder: Path, lock: files.FolderLock, durable: bool, complete: bool) -> None:
         self._table = table
         self._lock = lock
+        self._durable = durable
         #: {name: value, None when removed} since the last commit
         self._staged: dict[bytes, bytes | None] = {}
         #: (name, what was staged for it before, `_NOTHING` when nothing was) since the event began
@@ -101,6 +102,7 @@ class TableStore:
         self._hint_weights: dict[bytes, dict[bytes, int]] = {}
         self._count = 0
         self._commits = 0
+        self._sync_next = False
         self.commits = Durations()
         self._closed = False
         self.damage = list(table.damage)
@@ -263,10 +265,17 @@ class TableStore:
             number = self._commits + 1
             self._table.write({**self._staged, COMMITS: _sealed(COMMITS, _NUMBER.pack(number))})
             self._commits = number
+            if self._sync_next:
+                self._table.sync()
+                self._sync_next = False
             self._write_mark()
             self._staged.clear()
             self.commits.add(time.perf_counter_ns() - began_ns)
         self._undo.clear()
+
+    def sync_next(self) -> None:
+        """The next commit is synced in the buffered mode, too."""
+        self._sync_next = not self._durable
 
     def _write_mark(self, clean: bool = False, synced: bool = False) -> None:
         self._mark.write(self._commits, self.meta(INCARNATION), clean=clean, synced=synced)

@@ -7,7 +7,8 @@ What the node committed is what it finds again; what it only staged is gone.
     storage memory, or durability memory    everything is lost
     durability durable                      nothing is lost
     durability buffered                     the last commits, a random number of them, are lost;
-                                            never membership or incarnation, which are rare and synced at once
+                                            never membership or incarnation, which are rare and synced at once,
+                                            nor a write that this node was asked to sync (6.1)
 
 Rule 1: after a crash that may have cost a commit the disk says so: `complete` is False.
 """
@@ -40,12 +41,17 @@ class SimDisk(MemoryStore):
         self._random = random
         self.survives = config.storage != "memory" and config.durability != "memory"
         self._buffered = self.survives and config.durability == "buffered"
+        self._sync_next = False
         #: the undo list of every commit not yet synced, oldest first
         self._unsynced: deque[list[tuple[dict[Any, Any], Any, Any]]] = deque(maxlen=UNSYNCED_COMMITS_MAX)
 
+    def sync_next(self) -> None:
+        self._sync_next = True
+
     def commit(self) -> None:
-        if any(table is self._meta for table, _, _ in self._undo):
-            self._unsynced.clear()  # Membership and incarnation are synced at once, and with them all before (4.8.1).
+        if self._sync_next or any(table is self._meta for table, _, _ in self._undo):
+            self._sync_next = False  # Membership and incarnation are synced at once, and with them all before (4.8.1).
+            self._unsynced.clear()
             self._undo.clear()
         elif self._buffered and self._undo:
             self._unsynced.append(self._undo)

@@ -19,6 +19,7 @@ from dynalab.core.store import REQUESTS_REMEMBERED, Hint, MemoryStore, Record
 from dynalab.core.version import Siblings
 from dynalab.disk import files, mark
 from dynalab.disk.engines import open_store
+from dynalab.disk.table import TableStore
 from tests.disk.rig import LOG, ROCKS, SQLITE, Engine, contents, crash, hint, record, redis_engine, redis_server
 
 MEMORY = Engine("memory", lambda folder, durability="durable", complete=True: MemoryStore(complete))
@@ -309,6 +310,33 @@ def test_the_mode_that_counts_is_the_one_it_was_written_in(
     again = engine.open(left, "durable")
     assert not again.complete
     again.close()
+
+
+@every_disk
+@both_modes
+def test_a_commit_may_be_asked_to_be_durable(
+    engine: Engine, durability: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sync_next` syncs one commit of a buffered store and no other; a durable store needs no second sync (6.1)."""
+    store = engine.open(tmp_path / "s", durability)
+    synced = []
+    if isinstance(store, TableStore):
+        sync = store._table.sync
+        monkeypatch.setattr(store._table, "sync", lambda: synced.append(True) or sync())
+    else:
+        sync = files.sync
+        monkeypatch.setattr(files, "sync", lambda file: synced.append(True) or sync(file))
+    counts = []
+    for number in range(3):
+        if number == 1:
+            store.sync_next()
+        store.put(b"%d" % number, Record(Siblings().put("A", b"x", None)))
+        store.commit()
+        counts.append(len(synced))
+    in_the_table_itself = durability == "durable" and isinstance(store, TableStore)
+    assert counts == ([0, 0, 0] if in_the_table_itself else [1, 2, 3] if durability == "durable" else [0, 1, 1])
+    monkeypatch.undo()
+    store.close()
 
 
 @every_disk

@@ -414,6 +414,21 @@ def test_a_buffered_store_syncs_now_and_then(tmp_path: Path, monkeypatch: pytest
     store.close()
 
 
+def test_a_buffered_store_syncs_what_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One durable write among buffered ones: that commit waits for the device, the next one does not (6.1)."""
+    store = LogStore(tmp_path / "s", "buffered")
+    counted = Counted(monkeypatch, "sync")
+    for number in range(4):
+        store.put(b"%d" % number, record("x"))
+        if number == 1:
+            store.sync_next()
+        store.commit()
+        assert counted.counts["sync"] == (number >= 1)
+    assert store.syncs.told()["count"] == 1
+    monkeypatch.undo()
+    store.close()
+
+
 # --- when the device fails --------------------------------------------------------------------------------------------
 
 

@@ -190,17 +190,17 @@ def _mutated(random, payload):
 
 FORGED = [
     b"",
-    b"\x01",
+    b"\x02",
     b"\x00" * 9,
-    b"\x02\x00\x90",
-    b"\x01\xff\x90",
-    b"\x01\x00\xc1",
-    b"\x01\x00" + b"\x91" * 10_000,
-    b"\x01\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [], False, 3, 2**63, -1, 0]),
-    b"\x01\x00" + msgspec.msgpack.encode(["r", b"", b"v", [], False, 3, 2, 1000, 0]),
-    b"\x01\x00" + msgspec.msgpack.encode(["r", "k", float("nan"), [], False, 3, 2, 1000, 0]),
-    b"\x01\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [[{"A": 10**9}, [], b"forged"]] * 5, False, 3, 2, 1000, 0]),
-    b"\x01\x00" + msgspec.msgpack.encode(["r", b"k" * 1025, b"v", [], False, 3, 2, 1000, 0]),
+    b"\x01\x00\x90",
+    b"\x02\xff\x90",
+    b"\x02\x00\xc1",
+    b"\x02\x00" + b"\x91" * 10_000,
+    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [], False, 3, 2**63, -1, 0]),
+    b"\x02\x00" + msgspec.msgpack.encode(["r", b"", b"v", [], False, 3, 2, 1000, 0]),
+    b"\x02\x00" + msgspec.msgpack.encode(["r", "k", float("nan"), [], False, 3, 2, 1000, 0]),
+    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [[{"A": 10**9}, [], b"forged"]] * 5, False, 3, 2, 1000, 0]),
+    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k" * 1025, b"v", [], False, 3, 2, 1000, 0]),
 ]
 
 

@@ -67,12 +67,12 @@ def test_s48_a_pickle_on_the_wire_stays_bytes(tmp_path: Path):
     with Cluster(3, name="pickles", storage="memory") as cluster:
         before = cluster.inspect("A")["records"]
         with Peer(cluster, keys=client_keys(cluster)) as peer:
-            for payload in (content, b"\x01" + content, b"\x01\x00\x98\xc4" + bytes([len(content)]) + content):
+            for payload in (content, b"\x02" + content, b"\x02\x00\x98\xc4" + bytes([len(content)]) + content):
                 peer.say(payload)
                 peer.socket.send(payload)
             peer.say(ClientGet("g1", b"k", 3, 1, 1_000_000))
             assert peer.hear().request == "g1"  # All before it has been read.
-        assert transport(cluster)["refused"] == 6
+        assert transport(cluster)["refused"] >= 6  # A parcel of nonsense may hold several messages of nonsense.
         assert cluster.put("k", "v", via="A").nodes
         assert cluster.put("k2", content, via="A").nodes  # As a value it is bytes like any other.
         assert cluster.get("k2").value == content
