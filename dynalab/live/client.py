@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import os
 import socket
 import threading
 import time
@@ -32,7 +33,7 @@ from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
 from dynalab.live.parcels import Parcel, messages
-from dynalab.live.record import Recorder
+from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
 
 GRACE_US = 500_000
@@ -42,8 +43,6 @@ DRAIN_FRAMES_MAX = 64
 """Frames taken from one line before the others have their turn."""
 
 PATIENCE_MS = 1_000
-RECORDS_KEPT = 500
-"""Events of one client that wait before they join the trace."""
 
 
 class Reply(NamedTuple):
@@ -52,6 +51,9 @@ class Reply(NamedTuple):
     message: Message
     latency_us: int
 
+
+FORKED = "this cluster belongs to the process that started it; a forked process starts its own"
+"""A fork copies the objects of a cluster, but not the thread that would answer."""
 
 Ended = Callable[[Reply | DynalabError], None]
 """Told how a request ended, on the thread of the lines; must not raise."""
@@ -124,7 +126,7 @@ class Lines:
         self._by_socket: dict[Any, _Line] = {}
         #: lines on which something is said and not sent yet
         self._speaking: list[_Line] = []
-        self._recorders: dict[str, Recorder] = {}
+        self._recorders = Recorders(self.now_us, on_news)
         #: heap of (deadline, order, ask)
         self._deadlines: list[tuple[int, int, _Ask]] = []
         self._count = 0
@@ -132,6 +134,7 @@ class Lines:
         self._woken = False
         self._closing = False
         self._over = False
+        self._pid = os.getpid()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._zmq_context: zmq.Context[Any] = zmq.Context()
@@ -179,7 +182,7 @@ class Lines:
     def records(self) -> Future[list[tuple[str, Events]]]:
         """What clients have done since the last time, as batches."""
         future: Future[list[tuple[str, Events]]] = _new_future()
-        self._post(lambda: future.set_result(self._take_records()))
+        self._post(lambda: future.set_result(self._recorders.take()))
         return future
 
     def close(self) -> None:
@@ -189,6 +192,8 @@ class Lines:
         self._thread.join()
 
     def _post(self, act: Callable[[], None]) -> None:
+        if os.getpid() != self._pid:
+            raise BadRequest(FORKED)
         self._posted.append(act)
         if self._over:
             self._do_posted()  # No node is left, so everything ends at once.
@@ -278,7 +283,7 @@ class Lines:
             self.unreadable += 1
             return
         if self._tracing:
-            self._recorder(line.user).message("receive", message, line.node, len(payload), number, line.node)
+            self._recorders.of(line.user).message("receive", message, line.node, len(payload), number, line.node)
         waiting = line.asked.pop(message.request, [])
         if isinstance(message, ClientFailed) and len(waiting) > 1:  # It fails one attempt; others may yet succeed.
             line.asked[message.request] = waiting[1:]
@@ -299,7 +304,7 @@ class Lines:
             return
         number = 0
         if self._tracing:
-            number = self._recorder(ask.user).message("send", ask.message, ask.node, len(payload), 0)
+            number = self._recorders.of(ask.user).message("send", ask.message, ask.node, len(payload), 0)
         self._say(line, number, payload)
         line.asked.setdefault(ask.message.request, []).append(ask)
         wish = isinstance(ask.message, (ClientLeave, ClientMove))
@@ -385,19 +390,3 @@ class Lines:
         self._wake_in.close()
         self._wake_out.close()
         self._zmq_context.destroy(linger=0)
-
-    # Records -----------------------------------------------------------------------------------
-
-    def _recorder(self, user: str) -> Recorder:
-        recorder = self._recorders.get(user)
-        if recorder is None:
-            recorder = self._recorders[user] = Recorder(1, True, self.now_us)
-        if len(recorder) >= RECORDS_KEPT:
-            batch = recorder.batch()
-            assert batch is not None
-            self._on_news(user, batch)
-        return recorder
-
-    def _take_records(self) -> list[tuple[str, Events]]:
-        batches = [(user, recorder.batch()) for user, recorder in self._recorders.items()]
-        return [(user, batch) for user, batch in batches if batch is not None]

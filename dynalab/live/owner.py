@@ -78,7 +78,7 @@ class Owner:
         #: prints of parts: (node, request, part, text)
         self.prints: deque[tuple[str, str, str, str]] = deque(maxlen=PRINTS_KEPT)
         self._pickled = pickled(parts)
-        self._pid = os.getpid()
+        self.pid = os.getpid()
         self._deployed = 0
         self._closing = threading.Lock()
         self._control = KeyPair.new()
@@ -368,7 +368,7 @@ class Owner:
 
     def close(self) -> None:
         """End everything; fine from every state, and in a forked child of the owner a matter of nothing."""
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             return
         with self._closing:
             if self.closed:

@@ -22,6 +22,9 @@ from dynalab.live.control import SEQ_BITS, Events, FedEvent
 EVENTS_KEPT = 20_000
 """Events a node keeps between two batches."""
 
+RECORDS_KEPT = 500
+"""Events of one client that wait before they join the trace."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 _REQUEST_FIELDS = ("request", "exchange", "delivery")
@@ -109,3 +112,33 @@ class Recorder:
         events, self._events = self._events, []
         lost, self._lost_before = self.lost - self._lost_before, self.lost
         return Events(self._batch, lost, msgspec.Raw(_encode(events)))
+
+
+class Recorders:
+    """One recorder for each client of one process.
+
+    Args:
+        now_us: the time of an event.
+        on_full: ``on_full(user, batch)`` takes what has become too much to keep.
+    """
+
+    def __init__(self, now_us: Callable[[], int], on_full: Callable[[str, Events], None]) -> None:
+        self._now_us = now_us
+        self._on_full = on_full
+        self._recorders: dict[str, Recorder] = {}
+
+    def of(self, user: str) -> Recorder:
+        """The recorder of a user, with room for more."""
+        recorder = self._recorders.get(user)
+        if recorder is None:
+            recorder = self._recorders[user] = Recorder(1, True, self._now_us)
+        if len(recorder) >= RECORDS_KEPT:
+            batch = recorder.batch()
+            assert batch is not None
+            self._on_full(user, batch)
+        return recorder
+
+    def take(self) -> list[tuple[str, Events]]:
+        """What was recorded since the last time, as batches."""
+        batches = [(user, recorder.batch()) for user, recorder in self._recorders.items()]
+        return [(user, batch) for user, batch in batches if batch is not None]

@@ -7,6 +7,7 @@ Rule 3: verbs come one at a time, from whatever thread they are called.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from dynalab.core.messages import ClientLeave, ClientMove
 from dynalab.core.rebalance import MOVES_MAX, has_moved, planned
 from dynalab.core.ring import Ring
 from dynalab.live import control
+from dynalab.live.client import FORKED
 from dynalab.live.control import Told
 from dynalab.live.owner import Owner, user_of
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry
@@ -289,6 +291,8 @@ class Verbs:
         """The lock of all verbs, while the cluster runs."""
         if self._owner.closed:
             raise BadRequest("this cluster is closed; start another")
+        if os.getpid() != self._owner.pid:
+            raise BadRequest(FORKED)
         return self._one_at_a_time
 
     def _node(self, name: str) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import tempfile
@@ -136,6 +137,39 @@ def test_an_interrupt_while_starting_leaves_nothing(monkeypatch):
         Cluster(3, **MEMORY)
     assert seen[0].closed
     assert not seen[0].folder.exists()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("trace", [True, False])
+def test_a_forked_child_is_refused_and_never_waits(start, trace):
+    """A fork has no thread that would answer: each verb says so at once, and changes nothing for the parent."""
+    cluster = start(3, trace=trace)
+    alice = cluster.client("alice")
+    cluster.put("k", 1)
+    verbs = [
+        *(lambda: cluster.put("k", 2), lambda: alice.get("k"), lambda: alice.many([("get", "k")]), cluster.heal),
+        *(lambda: cluster.crash("A"), lambda: cluster.join("X"), lambda: cluster.inspect("A"), cluster.settle),
+    ]
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = b"nothing"
+        with contextlib.suppress(BaseException):
+            said = b"".join(b"1" if _is_refused(verb) else b"0" for verb in verbs)
+        os.write(write, said)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"1" * len(verbs)
+    assert cluster.get("k").value == 1
+    assert cluster.states() == dict.fromkeys("ABC", "up")
+
+
+def _is_refused(verb) -> bool:
+    try:
+        verb()
+    except BadRequest as error:
+        return "belongs to the process that started it" in str(error)
+    return False
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
