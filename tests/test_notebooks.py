@@ -139,7 +139,8 @@ def test_what_may_differ_from_run_to_run_is_tagged(page: Any) -> None:
         assert len(tags & {"nbval-check-output", "nbval-ignore-output"}) == 1, cell.source
 
 
-@pytest.mark.parametrize("world", ["sim", pytest.param("live", marks=pytest.mark.live)])
+# On processes `make test` runs every cell already: it collects the notebooks themselves.
+@pytest.mark.parametrize("world", ["sim", pytest.param("live", marks=[pytest.mark.live, pytest.mark.slow])])
 def test_every_page_runs_in_both_worlds(path: Path, world: str) -> None:
     """Every cell runs and shows what is stored, on processes and, by one switch, in the simulation."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
