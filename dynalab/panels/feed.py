@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
+from dynalab.codec.story import sentence
 from dynalab.core.ring import Ring
+from dynalab.core.session import key_text
+from dynalab.core.trace import TraceEvent
 from dynalab.panels.snapshot import arcs_of, inside_of, node_looks, placement_of, ring_of, scene_of
 from dynalab.panels.subject import FILE, LIVE, Subject
-from dynalab.panels.tape import HISTORY, Flights, Tape
+from dynalab.panels.tape import HISTORY, Flights, Tape, is_worth_seeing
 
 LOOK_S = 0.2
 """At least so long between two looks that nobody asked for."""
@@ -28,6 +32,11 @@ COST_SHARE = 5
 """A look that took 10 ms is not repeated before 50 ms have passed."""
 
 LOG_LINES = 12
+
+RECENT = 3_000
+"""Of so many newest events the inspector tells the chosen node's last ones."""
+
+EVENTS_SHOWN = 14
 
 
 class Feed:
@@ -119,4 +128,21 @@ class Feed:
         told = self.seen[node]
         if "records" not in told:
             told = self.subject.inspections_of([node]).get(node, told)
-        return {**inside_of(node, told, key), "log": self.subject.log_tail(node, LOG_LINES)}
+        return {
+            **inside_of(node, {**told, "requests": self._with_keys(told["requests"])}, key),
+            "events": self._last_of(node),
+            "log": self.subject.log_tail(node, LOG_LINES),
+        }
+
+    def _with_keys(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Requests with the key each is about: a node tells them without, the trace knows."""
+        keys = {event.request: key_text(event.key) for event in self._recent() if event.request and event.key}
+        return [{**request, "key": keys.get(request["request"], "")} for request in requests]
+
+    def _recent(self) -> Iterable[TraceEvent]:
+        return islice(self.tape.newest_first(), RECENT)
+
+    def _last_of(self, node: str) -> list[list[Any]]:
+        """What a node did last, pings and gossip left out, the newest first: ``[[time_ms, what], ...]``."""
+        own = (event for event in self._recent() if event.node == node and is_worth_seeing(event))
+        return [[event.time_ms, sentence(event, with_node=False)] for event in islice(own, EVENTS_SHOWN)]

@@ -34,6 +34,7 @@ const familyOf = (message) => FAMILY[message] || "background";
 const SHOWN_MS = 350; // A message is on screen at least so long, however fast it was.
 const FADE_MS = 450;
 const FLIGHTS_MAX = 3000;
+const AUTO_LEAST = 0.25; // Who is far behind sees it four times as fast as it was, until he has caught up.
 
 /** Where the screen is in the story that Python tells: it lags behind, skips idle times, and can be held. */
 class Player {
@@ -86,19 +87,24 @@ class Player {
   /** Let `ms` of screen time pass at 1/speed. */
   advance(ms, speed, paused) {
     if (paused && this.until === null) return;
-    const leaving = this.flights.map((flight) => Player.leaves(flight, speed)).filter(Number.isFinite);
+    const leaving = this.flights.map((flight) => this.gone(flight, speed)).filter(Number.isFinite);
     const limit = this.until ?? Math.max(this.head, ...leaving);
     let next = this.now + (ms * 1000) / speed;
-    const busy = this.flights.some((f) => f.end !== null && f.begin <= next && Player.leaves(f, speed) > this.now);
+    const busy = this.flights.some((f) => f.end !== null && f.begin <= next && this.gone(f, speed) > this.now);
     if (!busy) next = Math.max(next, Math.min(limit, ...this.flights.map((f) => f.begin).filter((b) => b > next)));
     this.now = Math.min(next, Math.max(limit, this.now));
     if (this.until !== null && this.now >= this.until) this.until = null;
     this.forget(speed);
   }
 
+  /** When nothing is seen of a flight any more: one that was lost fades. */
+  gone(flight, speed) {
+    return Player.leaves(flight, speed) + (flight.why ? (FADE_MS * 1000) / speed : 0);
+  }
+
+  /** Let go what has left the screen; at a moment of the time tab, what has just arrived is still to be seen. */
   forget(speed) {
-    const fade = (FADE_MS * 1000) / speed;
-    const stays = (flight) => Player.leaves(flight, speed) + (flight.why ? fade : 0) >= this.now;
+    const stays = (flight) => this.gone(flight, speed) > this.now || (this.rests && this.gone(flight, speed) >= this.now);
     if (this.flights.every(stays)) return;
     this.flights.filter((flight) => !stays(flight)).forEach((flight) => this.ids.delete(flight.id));
     this.flights = this.flights.filter(stays);
@@ -118,7 +124,7 @@ class Player {
   /** A speed at which one message can be followed with the eyes, and faster when many wait. */
   auto() {
     const calm = Math.max(1, Math.min(1000, 450_000 / this.usual));
-    return Math.max(1, calm / (1 + this.waiting() / 6));
+    return Math.max(AUTO_LEAST, calm / (1 + this.waiting() / 6));
   }
 
   catchUp() {
@@ -472,7 +478,8 @@ class Stage {
     let from = null;
     const spot = (event) => {
       const box = this.svg.getBoundingClientRect();
-      return { x: event.clientX - box.left, y: event.clientY - box.top };
+      const scale = this.size[0] / box.width; // Not 1 when the panel is enlarged.
+      return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
     };
     this.svg.addEventListener("pointerdown", (event) => {
       if (event.target.closest(".dyna-node") || event.button) return;

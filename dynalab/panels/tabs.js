@@ -57,11 +57,12 @@ function inspectorPane(view) {
     inside.keys > inside.records.length && make("p", { class: "dyna-soft" }, say("inspector.more", { count: inside.keys - inside.records.length })),
     inside.hint_count > 0 && section(say("inspector.hints"), table([say("inspector.for"), say("inspector.key"), say("inspector.age")],
       inside.hints.map((hint) => row(dotName(hint.home, look[hint.home]), hint.key, `${hint.age_ms} ms`)))),
+    inside.events?.length > 0 && section(say("inspector.events"), make("ol", { class: "dyna-log" }, inside.events.map(([ms, text]) =>
+      make("li", {}, make("span", { class: "dyna-soft" }, `${ms.toFixed(1)}  `), text.replaceAll("client:", ""))))),
     section(say("inspector.peers"), table([say("inspector.peer"), say("inspector.belief"), "phi", say("inspector.silent")],
       Object.entries(inside.up).map(([peer, told]) => row(dotName(peer, look[peer]), say(told.believed_up ? "inspector.up" : "inspector.suspected"), String(told.phi), `${told.silent_ms} ms`)))),
     section(say("inspector.roots", { count: inside.roots.length }), make("div", { class: "dyna-roots" }, inside.roots.map(([end, root]) =>
       make("code", { class: /^0+$/.test(root) ? "dyna-void" : "", title: `${end} ${root}` }, `${end.slice(0, 2)} ${/^0+$/.test(root) ? "·" : root.slice(0, 4)}`)))),
-    inside.events?.length > 0 && section(say("inspector.events"), make("ol", { class: "dyna-log" }, inside.events.map((text) => make("li", {}, text)))),
     inside.log?.length > 0 && section(say("inspector.log"), make("pre", { class: "dyna-log" }, inside.log.join("\n"))),
   ];
 }
@@ -148,7 +149,7 @@ class Messages {
     options(this.node, [["", say("messages.all_nodes")], ...names.map((name) => [name, name])]);
     this.form.textContent = say(this.diagram ? "messages.table" : "messages.diagram");
     this.told.textContent = [say("messages.shown", { count: rows.length }), more && say("messages.more"), dropped && say("messages.dropped", { count: dropped, kept })].filter(Boolean).join(" ");
-    const drawing = this.diagram ? () => [this.drawDiagram()] : () => [this.drawTable()];
+    const drawing = this.diagram ? () => this.drawDiagram() : () => [this.drawTable()];
     redraw(this.list, [this.found, this.diagram, this.picked, [...this.past], this.list.clientWidth], drawing);
     return [this.place];
   }
@@ -171,14 +172,15 @@ class Messages {
     const lanes = [...new Set(rows.flatMap((each) => [each[NODE], each[PEER]]))].filter((name) => name && name !== "cluster").sort(byKind);
     const width = Math.max(300, this.list.clientWidth - 8);
     const x = (name) => 62 + ((width - 90) * (lanes.indexOf(name) + 0.5)) / Math.max(1, lanes.length);
-    const y = new Map(rows.map((each, i) => [each[SEQ], 34 + i * ROW]));
-    const bottom = 34 + rows.length * ROW;
-    const near = (seq) => y.get(seq) ?? (rows.length && seq < rows[0][SEQ] ? 26 : rows.reduce((at, each) => (each[SEQ] <= seq ? y.get(each[SEQ]) : at), 26));
-    return make("svg", { class: "dyna-spacetime", width, height: bottom + 6, role: "img", "aria-label": this.view.say("messages.diagram") },
+    const y = new Map(rows.map((each, i) => [each[SEQ], 14 + i * ROW]));
+    const bottom = 14 + rows.length * ROW;
+    const near = (seq) => y.get(seq) ?? (rows.length && seq < rows[0][SEQ] ? 4 : rows.reduce((at, each) => (each[SEQ] <= seq ? y.get(each[SEQ]) : at), 4));
+    const names = make("svg", { class: "dyna-spacetime dyna-lanenames", width, height: 24, "aria-hidden": "true", "data-keep": "names" }, lanes.map((name) =>
+      make("text", { x: x(name), y: 16, class: "dyna-lanename", style: look[name] ? `--lane:${look[name].colour}` : "" }, short(clientName(name), 9))));
+    return [names, make("svg", { class: "dyna-spacetime", width, height: bottom + 6, role: "img", "aria-label": this.view.say("messages.diagram"), "data-keep": "lanes" },
       (down || []).map(([node, begin, end]) => lanes.includes(node) && make("rect", { class: "dyna-downtime", x: x(node) - 9, width: 18, y: near(begin), height: Math.max(4, near(end) - near(begin)) })),
-      lanes.map((name) => make("g", {}, make("line", { class: "dyna-lane", x1: x(name), x2: x(name), y1: 24, y2: bottom }),
-        make("text", { x: x(name), y: 16, class: "dyna-lanename", style: look[name] ? `fill:${look[name].colour}` : "" }, short(clientName(name), 9)))),
-      rows.map((each) => this.drawEvent(each, x, y, width)));
+      lanes.map((name) => make("line", { class: "dyna-lane", x1: x(name), x2: x(name), y1: 0, y2: bottom })),
+      rows.map((each) => this.drawEvent(each, x, y, width)))];
   }
 
   drawEvent(each, x, y, width) {
@@ -249,7 +251,7 @@ class Time {
     this.player = new Player();
     const [before, now] = [travel.before_ms * 1000, travel.time_ms * 1000];
     const isNext = this.last === travel.step - 1;
-    Object.assign(this.player, { now: isNext ? before : now, head: now, until: now });
+    Object.assign(this.player, { now: isNext ? before : now, head: now, until: now, rests: true });
     this.player.take(travel.flights.map((flight) => [...flight]), []);
     this.speed = Math.max(1e-6, (TRAVEL_MS * 1000) / Math.max(1, now - before));
     this.last = travel.step;
@@ -432,11 +434,25 @@ function storiesPane(view) {
   ];
 }
 
+/** While a story is told and another tab is looked at: where it is, in one line. */
+function drawStrip(view) {
+  const { model, say } = view;
+  const story = model.get("story");
+  const mark = { running: "…", shown: "✓", failed: "✕", ready: "" }[story.status];
+  return [
+    make("b", {}, `${story.title} ${story.step}/${story.of}`),
+    make("span", { class: "dyna-grow", role: "status" }, story.narration),
+    make("span", { class: `dyna-told-${story.status}` }, mark),
+    button(say("stories.next"), () => view.ask("story", { do: "next" }), { "data-keep": "next", class: "dyna-button dyna-main", disabled: story.step === story.of }),
+    button(say("tab.stories"), () => view.choose({ tab: "stories" }), { "data-keep": "stories", class: "dyna-button dyna-quiet" }),
+  ];
+}
+
 /** Keys of a presenter's remote control: they tell the story on, wherever the focus is in the panel. */
 function storyKey(view, event) {
   const wanted = { PageDown: "next", PageUp: "back", Home: "restart" }[event.key];
   const telling = view.telling || view.model.get("story").name; // Also while its cluster is still being made.
-  if (!wanted || !telling || view.model.get("view").tab !== "stories" || event.target.matches("input, select")) return;
+  if (!wanted || !telling || event.target.matches("input, select")) return;
   event.preventDefault();
   view.ask("story", { do: wanted }); // While a step is under way it waits its turn.
 }

@@ -33,8 +33,8 @@ THEMES = ("light", "dark")
 NOTEBOOK = "workbench.ipynb"
 
 _CODE = {
-    "live": "from dynalab import Cluster\n\ncluster = Cluster({nodes})\ncluster.panel()",
-    "sim": "from dynalab import Simulation\n\nsim = Simulation({nodes}, seed={seed})\nsim.panel()",
+    "live": "from dynalab import Cluster\n\ncluster = Cluster({nodes})\ncluster.panel(big=True)",
+    "sim": "from dynalab import Simulation\n\nsim = Simulation({nodes}, seed={seed})\nsim.panel(big=True)",
 }
 
 

@@ -114,7 +114,7 @@ class Hands {
   draw() {
     const { model, say } = this.view;
     const [scene, view] = [model.get("scene"), model.get("view")];
-    this.place.hidden = scene.kind === "file";
+    this.place.hidden = scene.kind === "file" || Boolean(view.bare);
     if (!scene.nodes || scene.kind === "file") return;
     const names = scene.nodes.map((node) => node.name);
     const named = names.map((name) => [name, name]);
@@ -142,10 +142,9 @@ function drawLines(lines, say, open, toggle) {
   const shown = open ? [...lines].reverse() : lines.slice(-1);
   const mark = { running: "…", waiting: "◔", done: "✓", refused: "✕", unknown: "?" };
   return [
-    make("div", { class: "dyna-linelist", role: "log", "aria-live": "polite" }, shown.map((line) =>
+    make("div", { class: "dyna-linelist", role: "log", "aria-live": "polite" }, lines.length === 0 && make("span", { class: "dyna-soft" }, say("line.none")), shown.map((line) =>
       make("div", { class: `dyna-line dyna-line-${line.state}` }, make("code", {}, line.code),
         make("span", { class: "dyna-outcome", title: line.outcome }, `${mark[line.state]} ${say(`line.${line.state}`)} ${line.outcome}`)))),
-    lines.length === 0 && make("span", { class: "dyna-soft" }, say("line.none")),
     lines.length > 1 && make("button", { class: "dyna-button dyna-quiet", "data-keep": "lines", "aria-expanded": String(open), onclick: toggle },
       say(open ? "line.fewer" : "line.all", { count: lines.length })),
   ];
@@ -171,7 +170,10 @@ class View {
     this.body = make("div", { class: "dyna-body" }, this.stage.place, this.pane);
     this.lines = make("div", { class: "dyna-lines" });
     this.notice = make("div", { class: "dyna-notice", role: "alert", hidden: true });
-    root.append(make("div", { class: "dyna", onkeydown: (event) => storyKey(this, event) }, this.head, this.bar, this.notice, this.body, this.hands.place, this.hands.names, this.lines));
+    this.strip = make("div", { class: "dyna-strip" });
+    // A click anywhere gives the panel the focus, so that the keys of a story are heard; JupyterLab's own are not meant here.
+    root.append(make("div", { class: "dyna", tabindex: -1, "data-lm-suppress-shortcuts": "true", onkeydown: (event) => storyKey(this, event) },
+      this.head, this.bar, this.notice, this.strip, this.body, this.hands.place, this.hands.names, this.lines));
   }
 
   /** Whether what is shown is not now: a moment of the time tab, or a saved trace. */
@@ -220,6 +222,8 @@ class View {
       role: "tab", class: "dyna-tab", "data-keep": tab, "aria-selected": String(tab === view.tab),
       tabindex: tab === view.tab ? 0 : -1, onclick: () => this.choose({ tab }) }, this.say(`tab.${tab}`))));
     this.body.dataset.tab = view.tab;
+    this.root.firstChild.classList.toggle("dyna-big", Boolean(view.big));
+    this.drawStrip(view);
     this.drawPane();
     this.stage.draw();
     this.hands.draw();
@@ -227,6 +231,13 @@ class View {
     redraw(this.lines, [this.model.get("lines"), this.open], () =>
       drawLines(this.model.get("lines"), this.say, this.open, () => { this.open = !this.open; this.draw(); }));
     this.drawNotice();
+    this.fit();
+  }
+
+  drawStrip(view) {
+    const story = this.model.get("story");
+    this.strip.hidden = !story.name || view.tab === "stories";
+    if (!this.strip.hidden) redraw(this.strip, [story], () => drawStrip(this));
   }
 
   drawPane() {
@@ -250,16 +261,23 @@ class View {
     const [scene, view, say] = [this.model.get("scene"), this.model.get("view"), this.say];
     if (!scene.nodes) return;
     const up = scene.nodes.filter((node) => node.state === "up").length;
-    redraw(this.head, [scene.kind, scene.name, scene.config, scene.nodes.length, up, view.paused, view.speed, view.background], () => [
+    redraw(this.head, [scene.kind, scene.name, scene.config, scene.nodes.length, up, view.paused, view.speed, view.background, view.big, view.bare], () => [
       make("b", { class: "dyna-title" }, scene.name),
       make("span", { class: "dyna-soft" }, [say(`head.${scene.kind}`), say("head.nodes", { count: scene.nodes.length, up }),
         scene.config && `N=${scene.config.n} R=${scene.config.r} W=${scene.config.w}`].filter(Boolean).join(" · ")),
-      scene.kind !== "file" && make("span", { class: "dyna-transport" },
+      scene.kind === "file" ? make("span", { class: "dyna-transport" }, this.switch("big", view.big, "head.big")) : make("span", { class: "dyna-transport" },
         button(say(view.paused ? "head.play" : "head.pause"), () => this.choose({ paused: !view.paused }), { "data-keep": "pause", "data-do": "pause" }),
         button(say("head.step"), () => this.step(), { "data-keep": "step", "data-do": "step" }),
         this.speedBox(view),
         scene.kind === "sim" && this.runBox(),
-        make("label", { class: "dyna-check" }, make("input", { type: "checkbox", "data-keep": "background", "data-do": "background", checked: view.background, onchange: (event) => this.choose({ background: event.target.checked }) }), say("head.background")))]);
+        make("label", { class: "dyna-check" }, make("input", { type: "checkbox", "data-keep": "background", "data-do": "background", checked: view.background, onchange: (event) => this.choose({ background: event.target.checked }) }), say("head.background")),
+        this.switch("bare", !view.bare, "head.hands"), this.switch("big", view.big, "head.big"))]);
+  }
+
+  /** A switch of how the panel looks. */
+  switch(name, on, label) {
+    return button(this.say(label), () => this.choose({ [name]: !this.model.get("view")[name] }),
+      { "data-keep": name, "data-do": name, "aria-pressed": String(Boolean(on)), title: this.say(`${label}.why`) });
   }
 
   speedBox(view) {
@@ -293,10 +311,12 @@ class View {
     this.root.firstChild.classList.toggle("dyna-dead", silent);
   }
 
-  /** In a notebook, JupyterLab's own bars need room beside the panel; on a page of its own nothing does. */
+  /** Stage and pane take the height that is left; in a notebook, JupyterLab's own bars need room, too. */
   fit() {
-    const around = this.root.closest(".jp-NotebookPanel") ? 345 : 255;
-    this.root.firstChild.style.setProperty("--around", `${around}px`);
+    const bars = [this.head, this.bar, this.strip, this.hands.place].reduce((sum, each) => sum + each.offsetHeight, 40);
+    const around = `${bars + (this.root.closest(".jp-NotebookPanel") ? 130 : 45)}px`;
+    const style = this.root.firstChild.style;
+    if (style.getPropertyValue("--around") !== around) style.setProperty("--around", around);
   }
 
   frame(at) {
@@ -371,12 +391,13 @@ function render({ model, el }) {
   const animate = (at) => { view.frame(at); frame = requestAnimationFrame(animate); };
   view.draw();
   view.ask("hello");
-  setTimeout(() => view.fit(), 0);
+  const fit = setTimeout(() => view.fit(), 0); // Now the panel stands on the page.
   frame = requestAnimationFrame(animate);
   return () => {
     cancelAnimationFrame(frame);
     clearInterval(watch);
     clearTimeout(waiting);
+    clearTimeout(fit);
     view.stage.watch.disconnect();
     TRAITS.forEach((name) => model.off(`change:${name}`, lives));
     model.off("change:travel", arrive);

@@ -45,8 +45,17 @@ BEAT_S = 2.0
 MEASURE_S = 1.0
 """Pause between two looks at the metrics, while somebody sees them."""
 
-VIEW = {"tab": "stage", "node": "", "key": "", "speed": 0, "paused": False, "background": False}
-"""What a view can choose; speed 0: what the eyes can follow."""
+VIEW = {
+    "tab": "stage",
+    "node": "",
+    "key": "",
+    "speed": 0,
+    "paused": False,
+    "background": False,
+    "big": False,
+    "bare": False,
+}
+"""What a view can choose; speed 0: what the eyes can follow; big: for a projector; bare: without the hands."""
 
 
 class Workbench(anywidget.AnyWidget):
@@ -58,6 +67,7 @@ class Workbench(anywidget.AnyWidget):
         refresh_hz: how often news may reach the browser, 1 to 25 a second.
         history: trace events the panel remembers.
         language: of the texts; see `catalogue`.
+        big: larger, for a projector.
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -87,11 +97,14 @@ class Workbench(anywidget.AnyWidget):
         refresh_hz: float = REFRESH_HZ,
         history: int = HISTORY,
         language: str = "en",
+        big: bool = False,
     ) -> None:
         if not 1 <= refresh_hz <= REFRESH_HZ_MAX:
             raise ValueError(f"refresh_hz must be from 1 to {REFRESH_HZ_MAX}; got {refresh_hz!r}")
         self.say = Words(language)
-        super().__init__(ident=uuid4().hex, words=self.say.texts(), stories=teller.listed(self.say))
+        super().__init__(
+            ident=uuid4().hex, words=self.say.texts(), stories=teller.listed(self.say), view={**VIEW, "big": big}
+        )
         self._refresh_s = 1 / refresh_hz
         self._history = history
         self._beaten_s = self._measured_s = time.monotonic()
@@ -141,7 +154,7 @@ class Workbench(anywidget.AnyWidget):
 
     def _begin_with_a_trace(self) -> None:
         written = next((event.key for event in self.show.feed.tape if event.kind == "write"), b"")
-        self.view = {**VIEW, "tab": "time", "key": key_text(written)}
+        self.view = {**self.view, "tab": "time", "key": key_text(written)}
         self.look()
         answers.travel(self, {"to": 1})
 

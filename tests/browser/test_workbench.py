@@ -169,13 +169,22 @@ def test_nodes_are_clicked_and_the_network_is_cut_by_a_line(cells: Cells) -> Non
     expect(bench.place.get_by_role("menuitem", name="recover").first).to_be_focused()
     cells.page.keyboard.press("Enter")
     bench.says('sim.recover("C")')
-    stage, ring = bench.box(".dyna-svg"), bench.box(".dyna-node[data-node=A]")
-    height = ring["y"] + ring["height"] + 18
-    cells.page.mouse.move(stage["x"] + 40, height)
-    cells.page.mouse.down()
-    cells.page.mouse.move(stage["x"] + stage["width"] - 40, height, steps=5)
-    cells.page.mouse.up()
-    bench.says('sim.partition("A|BCDE")')
+    for size in ("usual", "large"):
+        stage, ring = bench.box(".dyna-svg"), bench.box(".dyna-node[data-node=A]")
+        height = ring["y"] + ring["height"] + 18
+        cells.page.mouse.move(stage["x"] + 40, height)
+        cells.page.mouse.down()
+        cells.page.mouse.move(stage["x"] + stage["width"] - 40, height, steps=5)
+        cells.page.mouse.up()
+        bench.says('sim.partition("A|BCDE")')
+        bench.click("heal")
+        bench.says("sim.heal()")
+        if size == "usual":
+            bench.place.locator("[data-do=big]").click()
+            expect(bench.place).to_have_class(re.compile("dyna-big"))
+            expect(bench.place.locator("[data-do=big]")).to_have_attribute("aria-pressed", "true")
+    bench.place.locator("[data-do=bare]").click()
+    expect(bench.place.locator(".dyna-hands")).to_be_hidden()
     cells.watch.assert_quiet()
 
 
@@ -305,6 +314,10 @@ def test_a_remote_control_tells_a_story(cells: Cells) -> None:
     for key, step in (("PageDown", 1), ("PageDown", 2), ("PageUp", 1), ("Home", 0)):
         cells.page.keyboard.press(key)
         expect(bench.pane()).to_contain_text(f"{step} of 4", timeout=PATIENCE_MS)
+    bench.tab("Messages")
+    bench.place.locator(".dyna-svg").click(position={"x": 5, "y": 5})
+    cells.page.keyboard.press("PageDown")
+    expect(bench.place.locator(".dyna-strip")).to_contain_text("1/4", timeout=PATIENCE_MS)
     cells.watch.assert_quiet()
 
 

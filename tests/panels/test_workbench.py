@@ -64,6 +64,31 @@ def test_choosing_a_node_shows_its_inside() -> None:
     assert at.panel.inside == {"node": home, "down": True}
 
 
+def test_the_inspector_tells_what_a_node_did_last_and_waits_for() -> None:
+    """The chosen node's last events stand newest first, and a request it waits for has its key."""
+    at = acted()
+    at.verb("put", client="alice", key="cart", value="x", w=3)
+    home, other = at.panel.placement["homes"][:2]
+    at.verb("pause", node=other)
+    at.verb("put", client="alice", key="cart", value="y", w=2, via=home)
+    at.panel.view = {**at.panel.view, "node": home}
+    at.panel.look()
+    events = at.panel.inside["events"]
+    assert [time_ms for time_ms, _ in events] == sorted((time_ms for time_ms, _ in events), reverse=True)
+    assert any("reply put 'cart'" in text for _, text in events)
+    assert not any("Ping" in text or "Gossip" in text for _, text in events)
+    assert [request["key"] for request in at.panel.inside["requests"]] == ["cart"] * len(at.panel.inside["requests"])
+    assert at.panel.inside["requests"], "the put still waits for the paused home"
+
+
+def test_a_panel_for_a_projector_is_large() -> None:
+    """`panel(big=True)` begins enlarged, and so does the panel of a saved trace."""
+    assert acted().panel.view["big"] is False
+    sim = Simulation(3, seed=1)
+    assert Acted(sim, big=True).panel.view["big"] is True
+    assert Acted(sim.trace, big=True).panel.view["big"] is True
+
+
 def test_a_paused_simulation_really_steps() -> None:
     """While paused a put is only submitted; every step carries it on, and its line ends as done."""
     at = acted()
