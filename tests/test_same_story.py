@@ -171,6 +171,18 @@ def lost_disk(story: Story) -> None:
     story.told.append("a fresh incarnation" if fresh.startswith(f"{first}~") else fresh)
 
 
+def all_disks_lost(story: Story) -> None:
+    """When every node has lost its disk the data are gone, but not who is in the ring: the cluster goes on (4.8.1)."""
+    story.found(3)
+    story.tell(lambda: story.client("alice").put("k", "gone", w=3))
+    for node in "ABC":
+        story.cluster.crash(node)
+    for node in "ABC":
+        story.cluster.recover(node, wipe=True)
+    story.tell(lambda: story.client("bob").get("k"))
+    story.tell(lambda: story.client("bob").put("k", "new", w=3))
+
+
 def join(story: Story) -> None:
     """A node that joins takes over key ranges; every key can be read all the while (4.9)."""
     story.found(4)
@@ -298,6 +310,7 @@ STORIES: list[tuple[Callable[[Story], None], list[str], dict[str, list[list[Any]
     (delete_while_a_replica_is_down, ["ok", "ok", "[]", "[]"], {"k": [[]]}),
     (crash_and_recover, ["ok", "NodeIsDown", "['before']", "ok", "the same incarnation"], {"k": [["after"]]}),
     (lost_disk, ["ok", "ok", "ok", "a fresh incarnation"], {"k": [["blind", 2]]}),
+    (all_disks_lost, ["ok", "[]", "ok"], {"k": [["new"]]}),
     (join, ["ok"] * 13 + READ, KEYS),
     (leave, ["ok"] * 13 + ["UnknownNode"] + READ, KEYS),
     (slow_node, ["ok", "['v']"], {"k": [["v"]]}),

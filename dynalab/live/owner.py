@@ -93,9 +93,10 @@ class Owner:
         self.folder, (self._data, self.secret, self._founded_before) = new_folders(config.data_dir)
         #: nodes that have left: their old disks would tell an old story
         self._removed: set[str] = set()
+        self._founders: tuple[Member, ...] = ()
         self.roll = Roll(self._on_change)
         self._halts_reported = keeper == KEEPER
-        self._lines = Lines(self._control, self.origin_ns, config.trace, self._on_news)
+        self._lines = Lines(self._control, self.origin_ns, config.trace, self._on_news, config.compress_bytes)
         try:
             self._keeper = KeeperHandle(self.folder, self.roll.hear, keeper)
         except BaseException:
@@ -114,8 +115,8 @@ class Owner:
         names = list(names)
         for node in names:
             self.roll.add(node)
-        members = founding(names, self.config)
-        self._start(names, members, lost={node: node in self._founded_before for node in names})
+        self._founders = founding(names, self.config)
+        self._start(names, self._founders, lost={node: node in self._founded_before for node in names})
         if self.config.data_dir is not None:
             remember_founding(self._data, {*self._founded_before, *names})
 
@@ -319,10 +320,10 @@ class Owner:
         self._lines.call(act)
 
     def history(self) -> tuple[Member, ...]:
-        """The longest membership history that a running node knows."""
+        """The longest membership history that a running node knows; with none of them, how the cluster began."""
         answers = self.order(self.roll.in_state(UP), control.Remember())
         told = [answer.content for answer in answers.values() if isinstance(answer, Told)]
-        return tuple(Member(*event) for event in max(told, key=len, default=[]))
+        return tuple(Member(*event) for event in max([self._founders, *told], key=len))
 
     # News --------------------------------------------------------------------------------------
 
