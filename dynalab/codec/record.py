@@ -5,6 +5,7 @@ A record on disk is like a message on the wire: one byte for the version of this
 one byte for the record's place in `RECORDS`, and its fields as one msgpack array within bounds.
 A log keeps changes, so there is a record for everything that `core.store.Store` can stage;
 other engines keep `Record`, `Hint` and `MetaPut` as values.
+Where the cluster wants it, the fields of a large record are packed (`codec.packing`).
 A **batch** is what one commit made durable: an array of records, all or nothing.
 
 Rule 1: what could not be read again is not written: encoding judges its own bytes by the bounds of decoding.
@@ -20,6 +21,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from dynalab.codec.bounds import Actor, WireError, bounded
+from dynalab.codec.packing import PACKED, packed, unpacked
 from dynalab.core.messages import Bound, Counter, Key, NodeId, RequestId
 from dynalab.core.store import Hint, Record
 
@@ -100,8 +102,8 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError)
 _UNSAYABLE = (TypeError, ValueError, OverflowError, RecursionError)
 
 
-def encode_record(record: Any) -> bytes:
-    """The bytes of one of `RECORDS`.
+def encode_record(record: Any, compress_bytes: int = 0) -> bytes:
+    """The bytes of one of `RECORDS`; with `compress_bytes`, those of a record as long as that are packed.
 
     Raises:
         WireError: it is none of them, or holds what could not be read again.
@@ -114,7 +116,8 @@ def encode_record(record: Any) -> bytes:
         _JUDGES[kind](fields)
     except _UNSAYABLE as error:
         raise WireError(f"{kind.__name__} cannot be stored: {error}") from error
-    return _HEADS[kind] + fields
+    head, smaller = _HEADS[kind], packed(fields, compress_bytes) if compress_bytes else None
+    return head + fields if smaller is None else bytes([VERSION | PACKED, head[1]]) + smaller
 
 
 def decode_record(data: bytes | memoryview) -> Any:
@@ -126,10 +129,10 @@ def decode_record(data: bytes | memoryview) -> Any:
     >>> decode_record(encode_record(KeyForgotten(b"cart")))
     KeyForgotten(key=b'cart')
     """
-    if len(data) < 2 or data[0] != VERSION or data[1] >= len(_READERS):
+    if len(data) < 2 or data[0] & ~PACKED != VERSION or data[1] >= len(_READERS):
         raise WireError(f"a record begins with version {VERSION} and its kind; got {bytes(data[:2])!r}")
     judge, build = _READERS[data[1]]
-    fields = data[2:]
+    fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
         judge(fields)
         return build(fields)

@@ -5,6 +5,7 @@ A message on the wire is one byte for the version of this format, one byte for t
 `core.messages.MESSAGES`, and its fields as one msgpack array.
 Decoding bounds the whole before it reads; then one pass judges types, lengths, counts and numbers (`codec.bounds`),
 and a second one builds the message.
+Where the sender's cluster wants it, the fields of a large message are packed (`codec.packing`).
 
 Rule 1: `decode` answers a message within its bounds or raises `WireError`; never anything else.
 Rule 2: equal messages are equal bytes, in any process.
@@ -20,6 +21,7 @@ from typing import Any
 import msgspec
 
 from dynalab.codec.bounds import WireError, bounded
+from dynalab.codec.packing import PACKED, packed, unpacked
 from dynalab.core.messages import MESSAGES, Message
 
 __all__ = ["MESSAGE_BYTES_MAX", "VERSION", "WireError", "decode", "encode"]
@@ -49,8 +51,8 @@ _READERS: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any]], ...] = t
 )
 
 
-def encode(message: Message) -> bytes:
-    """The bytes of `message`.
+def encode(message: Message, compress_bytes: int = 0) -> bytes:
+    """The bytes of `message`; with `compress_bytes`, those of a message as long as that are packed.
 
     Raises:
         WireError: it is not one of `MESSAGES`, holds what msgpack cannot say, or is too long.
@@ -60,14 +62,15 @@ def encode(message: Message) -> bytes:
     '9107'
     """
     try:
-        data = _HEADS[type(message)] + _encode_fields(message)
+        head, fields = _HEADS[type(message)], _encode_fields(message)
     except KeyError:
         raise WireError(f"{type(message).__name__} is not a message of the protocol") from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"{type(message).__name__} cannot be sent: {error}") from error
-    if len(data) > MESSAGE_BYTES_MAX:
-        raise WireError(f"{type(message).__name__} has {len(data)} bytes; at most {MESSAGE_BYTES_MAX} are sent")
-    return data
+    if len(fields) > MESSAGE_BYTES_MAX - len(head):
+        raise WireError(f"{type(message).__name__} has {len(fields)} bytes; at most {MESSAGE_BYTES_MAX} are sent")
+    smaller = packed(fields, compress_bytes) if compress_bytes else None
+    return head + fields if smaller is None else bytes([VERSION | PACKED, head[1]]) + smaller
 
 
 def decode(data: bytes | memoryview) -> Message:
@@ -82,12 +85,12 @@ def decode(data: bytes | memoryview) -> Message:
     """
     if not 2 <= len(data) <= MESSAGE_BYTES_MAX:
         raise WireError(f"a message has 2 to {MESSAGE_BYTES_MAX} bytes; got {len(data)}")
-    if data[0] != VERSION:
+    if data[0] & ~PACKED != VERSION:
         raise WireError(f"the format's version is {VERSION}; got {data[0]}")
     if data[1] >= len(_READERS):
         raise WireError(f"there are {len(_READERS)} kinds of messages; got number {data[1]}")
     name, judge, build = _READERS[data[1]]
-    fields = data[2:]
+    fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
         judge(fields)
         return build(fields)

@@ -91,6 +91,9 @@ class Config:
     """`{node: weight}`: a node of weight 2 takes twice the keys (4.2, heterogeneity)."""
     max_value_bytes: int = VALUE_BYTES_MAX
     """Encoded size limit of a value, 1 to 1 MiB."""
+    compress_bytes: int = 0
+    """Messages and stored records with at least so many bytes are packed (zlib), on the wire and on disk, up to
+    1 MiB; 0: none. The simulation moves values, not bytes, so there it changes nothing."""
     max_siblings: int = 100
     """A coordinator refuses a put that would leave more siblings than this."""
     max_clock: int = 200
@@ -143,6 +146,7 @@ _RANGES = (
     ("timeout_ms", 1, 600_000),
     ("replica_timeout_ms", 1, 600_000),
     ("max_value_bytes", 1, VALUE_BYTES_MAX),
+    ("compress_bytes", 0, VALUE_BYTES_MAX),
     ("max_siblings", 1, 10_000),
     ("max_clock", 1, 10_000),
     ("max_requests", 1, 1_000_000),

@@ -31,40 +31,39 @@ def open_store(config: Config, folder: Path, complete: bool = True, recovery: Re
     """
     if "memory" in (config.storage, config.durability):
         return MemoryStore(complete)
-    durable = config.durability == "durable"
     try:
-        return _OPENERS[config.storage](folder / config.storage, durable, complete, recovery)
+        return _OPENERS[config.storage](config, folder / config.storage, complete, recovery)
     except ModuleNotFoundError as error:
         raise InvalidSetting(
             f"storage={config.storage!r} needs the package {error.name!r}: pip install 'dynalab[disk]'"
         ) from error
 
 
-def _log(folder: Path, durable: bool, complete: bool, recovery: Records | None) -> Store:
+def _log(config: Config, folder: Path, complete: bool, recovery: Records | None) -> Store:
     from dynalab.disk.log import LogStore
 
-    return LogStore(folder, "durable" if durable else "buffered", recovery, complete)
+    return LogStore(folder, config.durability, recovery, complete, compress_bytes=config.compress_bytes)
 
 
-def _sqlite(folder: Path, durable: bool, complete: bool, _: Records | None) -> Store:
+def _sqlite(config: Config, folder: Path, complete: bool, _: Records | None) -> Store:
     from dynalab.disk.sqlite import SqliteTable
     from dynalab.disk.table import open_table
 
-    return open_table(SqliteTable, folder, durable, complete)
+    return open_table(SqliteTable, folder, config.durability == "durable", complete, config.compress_bytes)
 
 
-def _rocks(folder: Path, durable: bool, complete: bool, _: Records | None) -> Store:
+def _rocks(config: Config, folder: Path, complete: bool, _: Records | None) -> Store:
     from dynalab.disk.rocks import RocksTable
     from dynalab.disk.table import open_table
 
-    return open_table(RocksTable, folder, durable, complete)
+    return open_table(RocksTable, folder, config.durability == "durable", complete, config.compress_bytes)
 
 
-def _redis(folder: Path, durable: bool, complete: bool, _: Records | None) -> Store:
+def _redis(config: Config, folder: Path, complete: bool, _: Records | None) -> Store:
     from dynalab.disk.redis import RedisTable
     from dynalab.disk.table import open_table
 
-    return open_table(RedisTable, folder, durable, complete)
+    return open_table(RedisTable, folder, config.durability == "durable", complete, config.compress_bytes)
 
 
 _OPENERS = {"log": _log, "sqlite": _sqlite, "rocks": _rocks, "redis": _redis}

@@ -66,6 +66,7 @@ class LogStore(MemoryStore):
         recovery: the part that reads logs: ``records(log: bytes) -> list[bytes]``.
         complete: False when an empty folder means that everything was lost.
         log_bytes: see `LOG_BYTES`.
+        compress_bytes: see `Config.compress_bytes`.
 
     Attributes:
         complete: False when something acknowledged may be missing.
@@ -85,6 +86,7 @@ class LogStore(MemoryStore):
         recovery: Records | None = None,
         complete: bool = True,
         log_bytes: int = LOG_BYTES,
+        compress_bytes: int = 0,
     ) -> None:
         if durability not in ("durable", "buffered"):
             raise ValueError(f"durability of a log is durable or buffered; got {durability!r}")
@@ -94,6 +96,7 @@ class LogStore(MemoryStore):
         self.durable = durability == "durable"
         self.damage: list[str] = []
         self._log_bytes = log_bytes
+        self._compress_bytes = compress_bytes
         #: encoded changes since the last commit; from `_event` on, those of the current event
         self._staged: list[bytes] = []
         self._event = 0
@@ -115,7 +118,7 @@ class LogStore(MemoryStore):
     # Staging: the in-memory engine does it, and the change is remembered ----------------------
 
     def put(self, key: bytes, record: Record) -> None:
-        self._staged.append(encode_record(KeyPut(key, record)))
+        self._staged.append(encode_record(KeyPut(key, record), self._compress_bytes))
         super().put(key, record)
 
     def forget(self, key: bytes) -> None:
@@ -123,7 +126,7 @@ class LogStore(MemoryStore):
         super().forget(key)
 
     def put_hint(self, hint: Hint) -> None:
-        self._staged.append(encode_record(hint))
+        self._staged.append(encode_record(hint, self._compress_bytes))
         super().put_hint(hint)
 
     def drop_hint(self, home: str, key: bytes) -> None:
@@ -250,10 +253,10 @@ class LogStore(MemoryStore):
             yield encode_meta(name, value)
         for key in list(self._records):
             if (record := self.get(key)) is not None:
-                yield encode_record(KeyPut(key, record))
+                yield encode_record(KeyPut(key, record), self._compress_bytes)
         for home, key in [(hint.home, hint.key) for hint in self.hints()]:
             if (hint := self.hint(home, key)) is not None:
-                yield encode_record(hint)
+                yield encode_record(hint, self._compress_bytes)
         for request, dot in list(self._requests.items()):
             yield encode_record(RequestSeen(request, *dot))
 

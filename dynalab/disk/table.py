@@ -81,16 +81,26 @@ class TableStore:
         lock: of the folder; released when the store is closed.
         durable: whether the table syncs every batch.
         complete: False when an empty table means that everything was lost.
+        compress_bytes: see `Config.compress_bytes`.
 
     Attributes:
         complete: False when something acknowledged may be missing.
         damage: what is missing, or was unreadable, in words.
     """
 
-    def __init__(self, table: Table, folder: Path, lock: files.FolderLock, durable: bool, complete: bool) -> None:
+    def __init__(
+        self,
+        table: Table,
+        folder: Path,
+        lock: files.FolderLock,
+        durable: bool,
+        complete: bool,
+        compress_bytes: int = 0,
+    ) -> None:
         self._table = table
         self._lock = lock
         self._durable = durable
+        self._compress_bytes = compress_bytes
         #: {name: value, None when removed} since the last commit
         self._staged: dict[bytes, bytes | None] = {}
         #: (name, what was staged for it before, `_NOTHING` when nothing was) since the event began
@@ -163,7 +173,7 @@ class TableStore:
         return None if found is None else found.record
 
     def put(self, key: bytes, record: Record) -> None:
-        self._stage(b"k" + key, encode_record(KeyPut(key, record)))
+        self._stage(b"k" + key, encode_record(KeyPut(key, record), self._compress_bytes))
 
     def forget(self, key: bytes) -> None:
         self._stage(b"k" + key, None)
@@ -181,7 +191,7 @@ class TableStore:
         return found
 
     def put_hint(self, hint: Hint) -> None:
-        self._stage(_hint_name(hint.home, hint.key), encode_record(hint))
+        self._stage(_hint_name(hint.home, hint.key), encode_record(hint, self._compress_bytes))
 
     def drop_hint(self, home: str, key: bytes) -> None:
         self._stage(_hint_name(home, key), None)
@@ -299,7 +309,9 @@ class TableStore:
             self._lock.release()
 
 
-def open_table(make: Callable[[Path, bool], Table], folder: Path, durable: bool, complete: bool = True) -> TableStore:
+def open_table(
+    make: Callable[[Path, bool], Table], folder: Path, durable: bool, complete: bool = True, compress_bytes: int = 0
+) -> TableStore:
     """The store over the table that `make(folder, durable)` opens.
 
     Args:
@@ -307,6 +319,7 @@ def open_table(make: Callable[[Path, bool], Table], folder: Path, durable: bool,
         folder: of the store alone; made when it is not there.
         durable: sync every batch.
         complete: False when an empty table means that everything was lost.
+        compress_bytes: see `Config.compress_bytes`.
 
     Raises:
         StoreInUse: another process has it open.
@@ -315,7 +328,7 @@ def open_table(make: Callable[[Path, bool], Table], folder: Path, durable: bool,
     folder.mkdir(parents=True, exist_ok=True)
     lock = files.FolderLock(folder)
     try:
-        return TableStore(make(folder, durable), folder, lock, durable, complete)
+        return TableStore(make(folder, durable), folder, lock, durable, complete, compress_bytes)
     except BaseException:
         lock.release()
         raise

@@ -109,15 +109,22 @@ class Lines:
         origin_ns: the monotonic time that is 0 in the trace.
         tracing: whether to record what clients send and receive.
         on_news: ``on_news(node, batch of events or prints)``, called on the thread of this object.
+        compress_bytes: see `Config.compress_bytes`.
     """
 
     def __init__(
-        self, control_keys: KeyPair, origin_ns: int, tracing: bool, on_news: Callable[[str, Events | Printed], None]
+        self,
+        control_keys: KeyPair,
+        origin_ns: int,
+        tracing: bool,
+        on_news: Callable[[str, Events | Printed], None],
+        compress_bytes: int = 0,
     ) -> None:
         self.unreadable = 0
         self._origin_ns = origin_ns
         self._tracing = tracing
         self._on_news = on_news
+        self._compress_bytes = compress_bytes
         self._keys: dict[str, KeyPair] = {CONTROL: control_keys}
         #: {node: (endpoint, public key)}
         self._nodes: dict[str, tuple[str, bytes]] = {}
@@ -298,7 +305,7 @@ class Lines:
             ask.end(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
             return
         try:
-            payload = encode(ask.message)
+            payload = encode(ask.message, self._compress_bytes)
         except WireError as error:
             ask.end(BadRequest(f"this cannot be sent: {error}"))
             return

@@ -292,7 +292,7 @@ class NodeProcess:
         """The bytes of a message; the same message to several nodes is encoded once."""
         known, payload = self._encoded
         if known is not message:
-            payload = encode(message)
+            payload = encode(message, self.config.compress_bytes)
             self._encoded = (message, payload)
         return payload
 

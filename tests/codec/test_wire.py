@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+import zlib
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from dynalab.codec import wire
 from dynalab.codec.bounds import ITEMS_MAX, bounded
+from dynalab.codec.packing import PACKED, UNPACKED_MAX
 from dynalab.codec.wire import MESSAGE_BYTES_MAX, WireError, decode, encode
 from dynalab.core.clock import COUNTER_MAX, Context, Dot, VectorClock
 from dynalab.core.config import VALUE_BYTES_MAX
@@ -306,3 +310,66 @@ def test_the_corpus_is_there() -> None:
     """The corpus holds messages to read and nonsense to refuse."""
     assert len(list(CORPUS.glob("message-*.hex"))) >= 5
     assert len(list(CORPUS.glob("nonsense-*.hex"))) >= 10
+
+
+# --- packed messages --------------------------------------------------------------------------------------------------
+
+CARTS = b'["milk", "tea", "bread"], ' * 200
+
+
+def _large(value: bytes = CARTS) -> ReplicaPut:
+    return PUT._replace(siblings=Siblings().put("A", value, None))
+
+
+@given(messages(), st.integers(1, 2_000))
+def test_a_packed_message_is_the_same_message(message: Any, compress_bytes: int) -> None:
+    """Whatever is packed arrives as it was; no message becomes longer by it."""
+    data = encode(message, compress_bytes)
+    assert decode(data) == message
+    assert len(data) <= len(encode(message))
+
+
+def test_only_what_is_large_and_becomes_smaller_is_packed() -> None:
+    """Short messages, and those that zlib cannot shorten, travel as they are; so does everything by default."""
+    assert encode(_large()) == encode(_large(), len(encode(_large())))
+    assert len(encode(_large(), 1_000)) * 10 < len(encode(_large()))
+    noise = _large(Random(7).randbytes(5_000))
+    assert encode(noise, 1_000) == encode(noise)
+
+
+def test_a_bomb_does_not_go_off() -> None:
+    """A few kilobytes that would unpack to a gigabyte are refused after a little more than one value's worth (S46)."""
+    head = bytes([wire.VERSION | PACKED, MESSAGES.index(ReplicaPut)])
+    squeeze = zlib.compressobj(9)
+    bomb = head + b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(64)) + squeeze.flush()
+    assert len(bomb) < 100_000
+    tracemalloc.start()
+    with pytest.raises(WireError, match="exceed"):
+        decode(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 4 * UNPACKED_MAX
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("cut", [2, 3, 20, -1])
+def test_a_packed_message_that_is_damaged_is_refused(cut: int) -> None:
+    """Cut off anywhere, with something behind it, or with a bit turned: a WireError."""
+    data = encode(_large(), 100)
+    for damaged in (data[:cut], data + b"\x00", data[:cut] + bytes([data[cut] ^ 1]) + data[cut:][1:]):
+        with pytest.raises(WireError):
+            decode(damaged)
+
+
+@given(st.integers(0, len(MESSAGES) - 1), st.binary(max_size=300))
+def test_random_packed_fields_are_refused(number: int, fields: bytes) -> None:
+    """Packed nonsense answers a message or WireError, like any other."""
+    _message_or_refused(bytes([wire.VERSION | PACKED, number]) + zlib.compress(fields))
+    _message_or_refused(bytes([wire.VERSION | PACKED, number]) + fields)
+
+
+def test_the_largest_value_is_packed_and_a_longer_message_is_not() -> None:
+    """One value of 1 MiB is within the bound of unpacking; two of them go as they are, and both arrive."""
+    one = _large(bytes(VALUE_BYTES_MAX))
+    two = PUT._replace(siblings=one.siblings.put("B", bytes(VALUE_BYTES_MAX), None))
+    assert len(encode(one, 1)) < 10_000
+    assert encode(two, 1) == encode(two)
+    assert decode(encode(one, 1)) == one

@@ -271,6 +271,35 @@ def test_one_process_at_a_time(engine: Engine, tmp_path: Path) -> None:
     engine.open(tmp_path / "s").close()
 
 
+@pytest.mark.parametrize("storage", ["log", "sqlite", "rocks"])
+def test_large_records_are_packed_on_disk(storage: str, tmp_path: Path) -> None:
+    """With `compress_bytes` large values take less room, and any setting reads what any other wrote."""
+    if storage == "rocks":
+        pytest.importorskip("rocksdict")
+    text = b'["milk", "tea", "bread"], ' * 200
+    large, small = Record(Siblings().put("A", text, None), "A"), record("small")
+    sizes = {}
+    for compress_bytes in (0, 1_000):
+        folder = tmp_path / str(compress_bytes)
+        config = Config(storage=storage, compress_bytes=compress_bytes)
+        store = open_store(config, folder)
+        for number in range(20):
+            store.put(b"large%d" % number, large)
+            store.put(b"small%d" % number, small)
+            store.put_hint(Hint("B", b"large%d" % number, large, number))
+            store.commit()
+        left = contents(store)
+        store.close()
+        sizes[compress_bytes] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        again = open_store(config.with_(compress_bytes=1_000 - compress_bytes), folder)
+        assert contents(again) == left
+        assert again.get(b"large7") == large
+        assert again.complete
+        again.close()
+    if storage != "rocks":  # It packs by itself.
+        assert sizes[1_000] < sizes[0] - 20 * len(text)
+
+
 # --- what was lost is known -------------------------------------------------------------------------------------------
 
 
