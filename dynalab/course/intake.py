@@ -129,7 +129,7 @@ def _unpacked(path: Path, name: PurePosixPath, target: Path, odd: list[str]) -> 
 
 def _student(name: PurePosixPath, roster: Roster) -> str:
     """Whose file it is: by the roster, by its folder, by the beginning of its name."""
-    for known in (name.as_posix(), name.name, name.stem, *reversed(name.parts[:-1])):
+    for known in (name.as_posix(), name.name, name.stem, name.stem.split("_")[0], *reversed(name.parts[:-1])):
         if known in roster.students:
             return roster.students[known]
     if len(name.parts) > 1:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from dynalab.course.checking import NOT_STARTED, NOT_YET, CheckFailed, checks
+from dynalab.course.checking import CLASSROOM_SEED, HIDDEN, NOT_STARTED, NOT_YET, CheckFailed, checks
 from dynalab.course.exercises import read, tasks, without_solution
+from dynalab.course.grader import SEED
 from tests.course.answering import ROOT, SOLUTIONS, cells, judged_names, loaded
 from tests.course.mutants import MUTANTS
 
 TASKS = [(path, task) for path in SOLUTIONS for task in tasks(read(path))]
 LONG_ONES = {"capstone-2"}
+SEEDS = [f"{seed}{hidden}" for seed in (SEED, "1", "2") for hidden in ("", HIDDEN)]
+"""Whatever cases a seed makes, they tell a wrong answer from a right one."""
+
 WRONG = [
     pytest.param(
         path,
@@ -59,14 +63,15 @@ def test_a_check_fails_the_untouched_exercise(path, task):
     assert failed.value.verdict == NOT_STARTED
 
 
+@pytest.mark.parametrize("seed", [CLASSROOM_SEED, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS)])
 @pytest.mark.parametrize(("path", "task", "change"), WRONG)
-def test_a_check_fails_a_plausible_wrong_answer(path, task, change):
+def test_a_check_fails_a_plausible_wrong_answer(path, task, change, seed):
     """A mutant is not yet right; the message says what was tried, what came back, what was expected, and hints."""
     _, old, new = change
     source = cells(path)[task]
     assert old in source, f"the solution of {task} has no {old!r}"
     with pytest.raises(CheckFailed) as failed:
-        checks()[task](*loaded(source.replace(old, new), judged_names(path)[task]))
+        checks()[task].judge(loaded(source.replace(old, new), judged_names(path)[task]), seed)
     assert failed.value.verdict == NOT_YET
     told = str(failed.value)
     assert all(word in told for word in ("what we tried", "what came back", "we expected", "hint"))

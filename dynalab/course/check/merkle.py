@@ -41,9 +41,8 @@ def _levels(leaves: list[str]) -> list[list[str]]:
 )
 def merkle_2(case: Case, part: Any) -> None:
     """A tree and its differences: by values, within a size, and as what repairs a lost disk in a cluster."""
-    for count, changes in ((0, 0), (1, 1), (20, 0), (20, 3), (300, 5), (300, 300)):
-        left = {_key(case): f"{case.random.getrandbits(128):032x}" for _ in range(count)}
-        right = _changed(case, left, changes)
+    for left, right in _pairs(case):
+        count = len(left)
         trees = [case.ask(part.build, leaves, named="build") for leaves in (left, right)]
         expected = sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))
         tried = f"differ(build({count} keys), build(the same, {len(expected)} changed, added or removed))"
@@ -74,6 +73,21 @@ def _summed_up(case: Case, part: Any, trees: list[Any], expected: list[str]) -> 
     short = all(type(root) is str and len(root) <= ROOT_MAX for root in roots)
     case.holds(short, tried, roots, f"two texts of at most {ROOT_MAX} characters")
     case.holds((roots[0] == roots[1]) == (not expected), tried, roots, "two others" if expected else "the same twice")
+
+
+def _pairs(case: Case) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """Leaves of two trees: each side empty, alone with a key, and both with few and with many differences."""
+    one = {_key(case): "00"}
+    pairs: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, {}),
+        ({}, one),
+        (one, {}),
+        (one, dict.fromkeys(one, "01")),
+    ]
+    for count, changes in ((20, 0), (20, 3), (300, 5), (300, 300)):
+        left = {_key(case): f"{case.random.getrandbits(128):032x}" for _ in range(count)}
+        pairs.append((left, _changed(case, left, changes)))
+    return pairs
 
 
 def _changed(case: Case, left: dict[str, str], changes: int) -> dict[str, str]:

@@ -30,6 +30,8 @@ def quorums_1(case: Case, overlap: Callable[..., Any]) -> None:
 @check("quorums-2", 3, 15, "count distinct nodes; done at need; failed once the asked can no longer reach it (4.5)")
 def quorums_2(case: Case, decide: Callable[..., Any]) -> None:
     """When a request waits, is done or has failed; then the answer decides in a real cluster."""
+    twice = [{"node": "A", "hinted_for": None}] * 2
+    case.equal(case.ask(decide, twice, 2, 3), "wait", f"decide({shown(twice)}, 2, 3)")
     for _ in range(60):
         asked, need = case.random.randint(1, 6), case.random.randint(1, 5)
         names = case.random.sample("ABCDEF", case.random.randint(0, asked))

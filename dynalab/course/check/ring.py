@@ -23,7 +23,8 @@ def ring_1(case: Case, owner: Callable[..., Any]) -> None:
     for position, node in ((50, "A"), (100, "A"), (101, "B"), (699, "C"), (701, "A")):
         case.equal(case.ask(owner, tokens, position), node, f"owner({tokens}, {position})")
     for _ in range(20):
-        tokens, position = _tokens(case, 4, 3), case.random.randrange(SIZE)
+        tokens = _tokens(case, 4, 3)
+        position = case.random.choice([case.random.randrange(SIZE), case.random.choice(tokens)[0]])
         right = Ring(dict(tokens)).preference_list_at(position, 1)[0]
         case.equal(case.ask(owner, tokens, position), right, f"owner({shown(tokens)}, {position})")
 
@@ -32,7 +33,8 @@ def ring_1(case: Case, owner: Callable[..., Any]) -> None:
 def ring_2(case: Case, preference_list: Callable[..., Any]) -> None:
     """The first n distinct nodes clockwise; then the list places the keys of a real cluster."""
     for _ in range(40):
-        tokens, position, n = _tokens(case, 5, 3), case.random.randrange(SIZE), case.random.randint(1, 6)
+        tokens, n = _tokens(case, 5, 3), case.random.randint(1, 6)
+        position = case.random.choice([case.random.randrange(SIZE), case.random.choice(tokens)[0]])
         avoid = case.random.sample("ABCDE", case.random.choice([0, 0, 1, 2]))
         right = Ring(dict(tokens)).preference_list_at(position, n, avoid)
         came = case.ask(preference_list, tokens, position, n, avoid)
