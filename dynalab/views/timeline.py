@@ -254,12 +254,10 @@ def _squeezed(times: list[int]) -> tuple[list[float], list[tuple[int, int]]]:
 
 
 def _time(time_us: int, stretch_us: int) -> str:
-    """A time for people, fine enough to tell moments of that stretch apart: ``1.2 ms``, ``250 ms``, ``3.10 s``."""
-    if min(time_us, stretch_us) < 10_000:
+    """A time for people, in the unit that fits the whole stretch: ``1.2 ms``, ``250 ms``, ``3.10 s``."""
+    if stretch_us < 10_000:
         return f"{time_us / 1000:.1f} ms"
-    if min(time_us, stretch_us) < 1_000_000:
-        return f"{time_us / 1000:.0f} ms"
-    return f"{time_us / 1_000_000:.2f} s"
+    return f"{time_us / 1000:.0f} ms" if stretch_us < 1_000_000 else f"{time_us / 1_000_000:.2f} s"
 
 
 def _mark_words(mark: TraceEvent) -> str:
