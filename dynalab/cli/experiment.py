@@ -111,6 +111,7 @@ def _told(done: Done) -> dict[str, Any]:
         "size": done.size,
         "seed": done.seed,
         "took_s": round(done.took_s, 1),
+        "result": done.findings.result,
         "claims": [claim._asdict() for claim in done.findings.claims],
     }
 
@@ -118,6 +119,8 @@ def _told(done: Done) -> dict[str, Any]:
 def _print_claims(done: list[Done]) -> None:
     for each in done:
         print(f"\n{each.experiment.number}. {each.experiment.title}  ({each.took_s:.1f} s, seed {each.seed})")
+        if each.findings.result:
+            print(f"  {each.findings.result}")
         for claim in each.findings.claims:
             print(f"  {'holds' if claim.holds else 'FAILS':<6} {claim.words}\n         seen: {claim.seen}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import html
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from dynalab.bench.experiments import NAMES, experiment
 from dynalab.bench.experiments.frame import Experiment, Findings, Run, standard_error
@@ -15,6 +18,8 @@ from dynalab.views import draw_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from dynalab.bench.experiments.frame import Run as AnyRun
 
@@ -40,6 +45,18 @@ class Images(HTMLParser):
             self.loaded.append(given.get("src") or given.get("href") or "")
 
 
+def fits_its_picture(figure: Figure) -> None:
+    """Title and axis names are all inside, and whatever is compared has an axis that says in which unit."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for ax in figure.axes:
+        for words in filter(Text.get_text, (ax.title, ax.xaxis.label, ax.yaxis.label)):
+            extent = words.get_window_extent(renderer)
+            assert extent.x0 >= 0, words.get_text()
+            assert extent.x1 <= figure.bbox.width, words.get_text()
+            assert extent.y1 <= figure.bbox.height, words.get_text()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_shows_what_it_claims(name: str, tmp_path: Path) -> None:
     """Each experiment, at its smallest, holds every claim and leaves tables, pictures and a page that explains them."""
@@ -49,6 +66,8 @@ def test_an_experiment_shows_what_it_claims(name: str, tmp_path: Path) -> None:
     failing = [claim for claim in findings.claims if not claim.holds]
     assert not failing
     assert findings.claims
+    assert findings.result.endswith(".")
+    assert any(letter.isdigit() for letter in findings.result)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     done = Done(chosen, findings, "tiny", 5, 0.0)
@@ -61,9 +80,12 @@ def test_an_experiment_shows_what_it_claims(name: str, tmp_path: Path) -> None:
         else:
             with path.open(newline="") as file:
                 assert len(list(csv.DictReader(file))) > 0
+    for shown in findings.pictures:
+        fits_its_picture(shown.figure)
     images = Images(write_page([done], tmp_path).read_text())
     assert len(images.alts) == len(findings.pictures) > 0
     assert all(images.alts)
+    assert html.escape(findings.result) in (tmp_path / "index.html").read_text()
 
 
 def test_the_experiments_are_numbered() -> None:

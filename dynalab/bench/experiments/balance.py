@@ -131,6 +131,11 @@ def _judge(findings: Findings) -> None:
         " < ".join(f"{efficiency:.3f}" for efficiency in growth),
         growth == sorted(growth) and growth[0] < growth[-1],
     )
+    findings.result = (
+        f"With {largest} metadata entries for each node, the mean load of {NODES} nodes is "
+        f"{rows[3, largest]['efficiency_replicas']:.1%} of the largest with strategy 3, "
+        f"{rows[1, largest]['efficiency_replicas']:.1%} with strategy 1."
+    )
     strange = max(row["moved_between_others"] for row in findings.tables["moved"])
     findings.claim(
         "A join or a leave moves no key between other nodes, with any strategy",
@@ -165,7 +170,7 @@ def _draw(findings: Findings) -> None:
     }
     figure = draw_bars(
         bars,
-        "What one of 31 nodes takes along",
+        "A join or a leave moves one fair share, whatever the strategy",
         "how keys are placed (6.2)",
         "% of the ring with a new coordinator",
         level=(100 / (NODES + 1), "its fair share"),

@@ -190,7 +190,12 @@ def _draw(findings: Findings) -> None:
         }
         for mode in MODES
     }
-    figure = draw_bars(bars, "Availability under faults", "what is wrong", "% of requests answered")
+    worst = {mode: min(heights.values()) for mode, heights in bars.items()}
+    sloppy, strict = worst["sloppy quorum"], worst["strict quorum"]
+    title = f"At worst a sloppy quorum answers {sloppy:.0f} %, a strict one {strict:.0f} %"
+    lost = sum(row["acknowledged"] - row["found_after_settling"] for row in findings.tables["acknowledged"])
+    findings.result = f"{title} of the requests; of the writes they acknowledged, {lost} were lost."
+    figure = draw_bars(bars, title, "what is wrong", "% of requests answered")
     figure.axes[0].tick_params(axis="x", labelsize=9)
     says = "Half reads, half writes, N=3, R=W=2, five processes. The rest failed by their deadline or at once."
     findings.show("availability", figure, says)
@@ -207,9 +212,12 @@ def _over_time(rows: list[Row]) -> Any:
     from dynalab.views import draw_lines
 
     chosen = [row for row in rows if row["mode"] == "sloppy quorum"]
+    axes = ("seconds since the load began", "latency, ms (sloppy quorum)")
     dots = [(row["at_s"], max(0.1, row["ms"])) for row in chosen if row["outcome"] == "ok"]
     lost = [(row["at_s"], row["ms"]) for row in chosen if row["outcome"] != "ok"]
-    figure = draw_lines({"answered": dots}, "Latency through the faults, sloppy quorum", "seconds", "ms", log_y=True)
+    figure = draw_lines(
+        {"answered": dots}, "After a fault the first requests wait, then stand-ins answer", *axes, log_y=True
+    )
     (ax,) = figure.axes
     ax.lines[0].set(linestyle="", marker=".", markersize=4)
     if lost:

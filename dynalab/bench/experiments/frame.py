@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from matplotlib.figure import Figure
 
+from dynalab.bench.experiments.tidy import tidied
+
 Row = dict[str, Any]
 Value = TypeVar("Value")
 
@@ -56,11 +58,13 @@ class Findings:
         tables: ``{name: rows}``; all rows of a table have the same keys.
         pictures: in the order of the page.
         claims: all of them must hold.
+        result: what it shows, in one sentence with a number that does not depend on the machine.
     """
 
     tables: dict[str, list[Row]] = field(default_factory=dict)
     pictures: list[Shown] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    result: str = ""
 
     def table(self, name: str) -> list[Row]:
         """The rows of a table, to be added to."""
@@ -68,7 +72,7 @@ class Findings:
 
     def show(self, name: str, figure: Figure, says: str) -> None:
         """Put a picture on the page."""
-        self.pictures.append(Shown(name, figure, says))
+        self.pictures.append(Shown(name, tidied(figure), says))
 
     def claim(self, words: str, seen: str, holds: bool) -> None:
         """Stand for a sentence."""

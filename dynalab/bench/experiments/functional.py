@@ -225,6 +225,8 @@ def run(run: Run) -> Findings:
     for row in findings.tables["promises"]:
         findings.claim(f"{row['promise']} ({row['section']})", row["seen"], row["holds"])
     findings.show("promises", _draw(findings.tables["promises"]), "Each promise was carried out on five processes.")
+    kept = sum(row["holds"] for row in findings.tables["promises"])
+    findings.result = f"{kept} of {len(promises)} promises of the API hold when they are tried on five processes."
     return findings
 
 

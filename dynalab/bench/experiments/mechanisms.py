@@ -68,7 +68,9 @@ def _durability(run: Run, findings: Findings) -> None:
         words: {row["durability"]: row[column] for row in findings.tables["durability"]}
         for words, column in (("median", "p50_ms"), ("p99", "p99_ms"))
     }
-    figure = draw_bars(bars, "What an acknowledgement waits for", "durability", "ms for a put, one at a time")
+    longer = durable["p50_ms"] / buffered["p50_ms"]
+    title = f"Waiting for the disk takes {longer:.1f} times as long"
+    figure = draw_bars(bars, title, "durability", "ms for a put, one at a time")
     findings.show(
         "durability", figure, "The paper's write buffer trades durability for its tail (6.1). This machine, this disk."
     )
@@ -116,7 +118,9 @@ def _coordination(run: Run, findings: Findings) -> None:
         }
         for driven in ("client-driven", "server-driven")
     }
-    figure = draw_bars(bars, "Who coordinates a request", "request, world", "mean latency, ms")
+    saved = 1 - 2 / (ratios["simulation", "put"] + ratios["simulation", "get"])
+    title = f"A client that asks a home directly saves {saved:.0%} (simulation)"
+    figure = draw_bars(bars, title, "request, world", "mean latency, ms")
     says = "Five nodes: two of five random nodes are no home of the key, and forward. "
     says += "In the simulation a hop takes 0.2 to 1 ms; live times are of this machine."
     findings.show("coordination", figure, says)
@@ -155,7 +159,10 @@ def _admission(run: Run, findings: Findings) -> None:
     )
     bars = {"hints": {f"admission {row['admission']}": row["handed_over_at_once"] for row in (off, on)}}
     figure = draw_bars(
-        bars, "Hints handed over while clients ask", "what holds background work back", "hints in the same time"
+        bars,
+        "Admission control: hints wait while clients are slow",
+        "what holds background work back",
+        "hints in the same time",
     )
     says = "The same hints wait for a node that comes back under load; with admission on they flow in slices (6.5)."
     findings.show("admission", figure, says)
@@ -205,7 +212,13 @@ def _healing(run: Run, findings: Findings) -> None:
         shares[False, True] == 0 == shares[True, True] and shares[True, False] < 0.9 * shares[False, False],
     )
     bars = {"stale": {_named(row): 100 * row["stale_share"] for row in findings.tables["healing"]}}
-    figure = draw_bars(bars, "Stale reads from a node that was away", "what is on", "% of reads (R=1)")
+    findings.result = (
+        "Of the reads through a node that was away "
+        f"{shares[False, False]:.0%} are stale with neither hints nor read repair, {shares[True, False]:.0%} with read "
+        f"repair, {shares[False, True]:.0%} with hints."
+    )
+    title = f"Stale reads: hints {shares[False, True]:.0%}, read repair {shares[True, False]:.0%}"
+    figure = draw_bars(bars, title, "what is on", "% of reads (R=1)")
     findings.show("healing", figure, "Zipfian reads through the node that missed every write; anti-entropy is off.")
 
 

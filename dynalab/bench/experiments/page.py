@@ -105,6 +105,7 @@ def _section(done: Done) -> str:
     tables = "".join(_table(f"{_stem(done)}-{name}.csv", rows) for name, rows in done.findings.tables.items())
     return (
         f'<section id="{experiment.name}"><h2>{_heading(done)}</h2><p>{html.escape(experiment.question)}</p>'
+        f"<p><b>What it shows.</b> {html.escape(done.findings.result)}</p>"
         f'<p class="facts">{html.escape(facts)}</p>'
         f"<table><tr><th></th><th>claim</th><th>seen</th></tr>{claims}</table>{pictures}{tables}</section>"
     )

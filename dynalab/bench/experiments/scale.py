@@ -135,6 +135,11 @@ def _draw(findings: Findings) -> None:
     figure = draw_lines(
         lines, "An operation costs the same at any size", "nodes", "messages of nodes per operation", log_x=True
     )
+    findings.result = (
+        f"With {rows[-1]['nodes']} nodes instead of {rows[0]['nodes']} a put costs "
+        f"{rows[-1]['put_messages_direct']:.2f} messages instead of {rows[0]['put_messages_direct']:.2f}, "
+        f"and a join moves {rows[-1]['keys_moved']:.1%} of the keys instead of {rows[0]['keys_moved']:.1%}."
+    )
     figure.axes[0].set_ylim(0, 11)
     findings.show(
         "messages",
@@ -151,7 +156,7 @@ def _draw(findings: Findings) -> None:
     findings.show("join", figure, "What one more node takes over, of all keys (4.9, 6.2).")
     lines = {"rounds": [(row["nodes"], row["gossip_rounds"]) for row in rows]}
     figure = draw_lines(lines, "News travels in a few rounds", "nodes", "rounds of gossip until all know", log_x=True)
-    figure.axes[0].set_ylim(bottom=0)
+    figure.axes[0].set_ylim(0, max(1.0, *(1.1 * row["gossip_rounds"] for row in rows)))
     says = "A join is told to 16 nodes at once; then each node shows its digest to one random peer a second (4.8.1)."
     findings.show("gossip", figure, says)
 
