@@ -109,7 +109,7 @@ class Trace(Sequence[TraceEvent]):
             peer: the other node.
             since_ms: ``since_ms <= time_ms``.
             until_ms: ``time_ms < until_ms``.
-            detail: any other field, or entry of `TraceEvent.detail`: ``filter(kind="drop", why="partition")``.
+            detail: any other field, or entry of `TraceEvent.detail`: ``filter(kind="drop", why="cut")``.
         """
         tests: list[Callable[[TraceEvent], bool]] = []
         for field, wanted in zip(_MATCHED, (node, kind, message, peer, request), strict=True):

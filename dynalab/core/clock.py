@@ -2,7 +2,7 @@
 
 Theory of operation.
 A vector clock counts, for every actor, how many of its writes are known.
-An actor is a node, or one of its later incarnations: ``A``, then ``A~k3f9``.
+An actor is a node, or one of its later incarnations: ``A``, then ``A~1b9e8e40dc``.
 One clock *descends from* another when it counts at least as much everywhere;
 when neither descends from the other, the two histories are concurrent.
 

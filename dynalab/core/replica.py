@@ -245,7 +245,7 @@ class Replica:
     # Incarnations ----------------------------------------------------------------------------
 
     def take_fresh_incarnation(self, why: str) -> None:
-        """Count under a new name from here on: ``A~9f31c2``."""
+        """Count under a new name from here on: ``A~1b9e8e40dc``."""
         self._adopt_incarnation(f"{self.desk.name}~{self.desk.random.getrandbits(40):010x}")
         self.desk.note("incarnation", actor=self.incarnation, why=why)
 

@@ -53,7 +53,7 @@ class Act(NamedTuple):
     Attributes:
         steps: how many steps had been carried out before it.
         now_us: the virtual time.
-            name: which act; the world has a method ``_act_`` with this name.
+        name: which act; the world has a method ``_act_`` with this name.
         arguments: of the act.
     """
 
@@ -125,11 +125,15 @@ class Loop:
 
     def act(self, name: str, *arguments: Any) -> Any:
         """Do something to the world from outside, and remember it for replay."""
-        if self.closed:
-            raise BadRequest("this simulation is closed; start another")
+        self.check_open()
         if self.record.on:
             self.acts.append(Act(self.steps, self.now_us, name, arguments))
         return getattr(self, f"_act_{name}")(*arguments)
+
+    def check_open(self) -> None:
+        """Raise BadRequest when it takes no more acts."""
+        if self.closed:
+            raise BadRequest("this simulation is closed; start another")
 
     def replay(self, act: Act) -> None:
         """Carry out the steps before `act`, then the act."""

@@ -39,7 +39,7 @@ class Verbs:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._leaves = 0
+        self._wishes = 0
 
     # The network -----------------------------------------------------------------------------
 
@@ -209,8 +209,8 @@ class Verbs:
             raise NodeIsDown(f"node {node!r} is not running; recover it, or leave({node!r}, force=True)")
         timeout_us = _checked_timeout_us(timeout_ms)
         world.act("leave", said("leave", node, force=force))
-        self._leaves += 1
-        message = ClientLeave(f"leave-{self._leaves}", node, force)
+        self._wishes += 1
+        message = ClientLeave(f"leave-{self._wishes}", node, force)
         world.request(ADMINISTRATOR, others[0] if force else node, message, timeout_us, _ignored)
         watch = self._watch(
             lambda: not still_here(node, self._inspections(), force) or None,
@@ -225,8 +225,8 @@ class Verbs:
         taken = planned(world.founded.config, world.members(), self._inspections(), moves)
         world.act("rebalance", said("rebalance", moves=None if moves == MOVES_MAX else moves))
         for node, numbers in taken.items():
-            self._leaves += 1
-            message = ClientMove(f"move-{self._leaves}", node, tuple(numbers))
+            self._wishes += 1
+            message = ClientMove(f"move-{self._wishes}", node, tuple(numbers))
             world.request(ADMINISTRATOR, node, message, timeout_us, _ignored)
         left = "the key ranges have not all moved yet; settle() waits longer"
         return taken, self._watch(
@@ -240,6 +240,7 @@ class Verbs:
 
     def _settling(self, timeout_ms: int) -> Watch[bool]:
         timeout_us = _checked_timeout_us(timeout_ms)
+        self._world.check_open()
         return self._watch(
             lambda: not self._left() or None,
             lambda: f"not settled after {timeout_ms} ms: {'; '.join(self._left()[:20])}",

@@ -627,9 +627,10 @@ def test_a_closed_simulation_is_only_read() -> None:
     """After `close`, which may be called twice, verbs are refused and what happened can still be read."""
     sim = Simulation(3, seed=1)
     sim.put("k", 1)
+    sim.settle()
     sim.close()
     sim.close()
-    for verb in (lambda: sim.put("k", 2), lambda: sim.get("k"), sim.heal, lambda: sim.crash("A")):
+    for verb in (lambda: sim.put("k", 2), lambda: sim.get("k"), sim.heal, sim.settle, lambda: sim.crash("A")):
         with pytest.raises(BadRequest, match="closed"):
             verb()
     assert sim.values("k")
