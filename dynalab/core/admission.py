@@ -74,5 +74,5 @@ class Admission:
 
     def median_us(self) -> int:
         """The median of the last client latencies; 0 when there were none."""
-        recent = sorted(latency for _, latency in self._latencies)
+        recent = sorted([latency for _, latency in self._latencies])
         return recent[len(recent) // 2] if recent else 0

@@ -252,7 +252,7 @@ class AntiEntropy:
         Besides the joiner, an old node may move up into a preference list; it fetches its new key ranges, too.
         """
         self.transfers = {}
-        if self.membership.target is self.membership.ring:
+        if not self.membership.is_changing:
             return
         for key_range in (*self.membership.ring.ranges, *self.membership.target.ranges):
             for gainer in self._gainers(key_range):

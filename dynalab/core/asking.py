@@ -12,7 +12,6 @@ from __future__ import annotations
 from dynalab.core import student
 from dynalab.core.desk import Desk
 from dynalab.core.membership import Membership
-from dynalab.core.messages import ReplicaGet, ReplicaPut
 from dynalab.core.replica import Replica
 from dynalab.core.requests import PutRequest, Request
 from dynalab.core.ring import position_of
@@ -35,7 +34,7 @@ class Asking:
 
     def ask_home(self, request: Request, home: str) -> None:
         """Ask a home, or whoever stands in for it when it is believed down (4.6)."""
-        if self.sloppy and not self.membership.detector.believes_up(home):
+        if not self.membership.detector.believes_up(home) and self.sloppy:
             stand_in = self.stand_in(request, home)
             if stand_in is not None:
                 self.ask(request, stand_in, home)
@@ -44,12 +43,11 @@ class Asking:
 
     def ask(self, request: Request, node: str, home: str) -> None:
         request.asked[node] = home
-        if isinstance(request, PutRequest):
-            durable = self.desk.config.durability == "buffered" and not request.durable_at
-            request.durable_at = node if durable else request.durable_at
-            self.desk.send(node, ReplicaPut(request.op, request.key, request.state, home, durable))
+        if isinstance(request, PutRequest) and self.desk.config.durability == "buffered" and not request.durable_at:
+            request.durable_at = node
+            self.desk.send(node, request.question(home)._replace(durable=True))
         else:
-            self.desk.send(node, ReplicaGet(request.op, request.key))
+            self.desk.send(node, request.question(home))
 
     def stand_in(self, request: Request, home: str) -> str | None:
         """The next healthy node of the walk that nobody has asked yet."""

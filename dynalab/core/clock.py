@@ -213,9 +213,14 @@ class Context(_ContextFields):
         entries, dots = absorb(join(self.entries, other.entries), self.dots + other.dots)
         return Context(entries, dots)
 
+    def with_dot(self, dot: Dot) -> Context:
+        """What was seen, and one write more, unsealed."""
+        entries, dots = absorb(self.entries, (*self.dots, dot))
+        return Context(entries, dots)
+
     def sealed(self, secret: bytes, key: bytes) -> Context:
         """This context signed for `key` with the cluster's `secret`."""
-        return self._replace(seal=self._sign(secret, key))
+        return Context(self.entries, self.dots, self._sign(secret, key))
 
     def is_valid(self, secret: bytes, key: bytes) -> bool:
         """Whether the seal is the cluster's own for `key`; an empty context needs none."""
@@ -224,7 +229,7 @@ class Context(_ContextFields):
         return hmac.compare_digest(self.seal, self._sign(secret, key))
 
     def _sign(self, secret: bytes, key: bytes) -> bytes:
-        content = repr((key, sorted(self.entries.items()), sorted(map(tuple, self.dots))))
+        content = repr((key, sorted(self.entries.items()), [tuple(dot) for dot in sorted(self.dots)]))
         return hmac.digest(secret, content.encode(), "sha256")[:SEAL_BYTES]
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ from dynalab.core.messages import (
     ReplicaPutDone,
 )
 from dynalab.core.refusals import failure
-from dynalab.core.replica import Replica
+from dynalab.core.replica import NOTHING, Replica
 from dynalab.core.requests import GetRequest, PutRequest, Request
 from dynalab.core.resolve import resolved
 from dynalab.core.ring import position_of
@@ -128,7 +128,7 @@ class Coordinator:
         """Make the version, or find the one this request id made before (rule 3)."""
         desk, key = self.desk, message.key
         known = self.replica.store.seen(message.request)
-        state = self.replica.read(key)
+        state = self.replica.read(key) if known is not None else NOTHING
         if known is not None and state.covers(Dot(*known)):
             dot = Dot(*known)
             desk.note("note", key=key, request=message.request, text="repeated request: no new version")
@@ -146,7 +146,7 @@ class Coordinator:
                 desk.note("write", "", home, key, message.request, **detail, value=value)
         if desk.name not in request.homes:
             request.asked[desk.name] = self._absent(request.homes)
-        context = used.join(Context({}, (dot,))).sealed(self.secret, key)
+        context = used.with_dot(dot).sealed(self.secret, key)
         request.begin(state, dot, desk.wall_us, message.value is None, context, used)
         request.acked[desk.name] = True
         desk.count("writes")
@@ -158,15 +158,10 @@ class Coordinator:
 
     def _send_put(self, request: PutRequest) -> None:
         self.asking.ask_homes(request)
-        for node in self._newcomers(request):
-            if node != self.desk.name:
-                self.desk.send(node, ReplicaPut(f"extra/{request.op}", request.key, request.state))
-
-    def _newcomers(self, request: PutRequest) -> list[str]:
-        """Who is about to become a home of the key, because key ranges move (4.9)."""
-        if self.membership.target is self.membership.ring:
-            return []
-        return self.membership.newcomers(position_of(request.key), len(request.homes))
+        if self.membership.is_changing:  # Who is about to become a home of the key gets it, too (4.9).
+            for node in self.membership.newcomers(position_of(request.key), len(request.homes)):
+                if node != self.desk.name:
+                    self.desk.send(node, ReplicaPut(f"extra/{request.op}", request.key, request.state))
 
     def on_replica_put_done(self, sender: str, message: ReplicaPutDone) -> None:
         """One more node has stored it, or has refused."""
@@ -189,7 +184,7 @@ class Coordinator:
             elif verdict == "failed":
                 self._fail(request, self._no_quorum(request))
                 return
-        if request.replied and not request.uncovered():
+        if request.replied and request.is_everywhere():
             self._close(request)
 
     def _reply_put(self, request: PutRequest) -> None:
@@ -199,10 +194,9 @@ class Coordinator:
             self.desk.reply(waiter, done)
 
     def _put_done(self, request: PutRequest) -> ClientPutDone:
-        return ClientPutDone(
-            *(request.request, request.key, self.desk.name, tuple(request.acked), request.hinted()),
-            *(request.context, request.used, request.wall_us, request.deleted),
-        )
+        nodes, hinted = tuple(request.acked), request.hinted()
+        said = (request.context, request.used, request.wall_us, request.deleted)
+        return ClientPutDone(request.request, request.key, self.desk.name, nodes, hinted, *said)
 
     # Get -------------------------------------------------------------------------------------
 

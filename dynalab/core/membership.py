@@ -147,6 +147,11 @@ class Membership:
         return self._placement.target
 
     @property
+    def is_changing(self) -> bool:
+        """Whether a join, a leave or a move of key ranges is under way."""
+        return self._placement.target is not self._placement.current
+
+    @property
     def status(self) -> str:
         """What the history says of this node; empty: not a member."""
         return self.status_of(self.desk.name)
@@ -162,11 +167,11 @@ class Membership:
 
     def walk(self, position: int) -> tuple[str, ...]:
         """Homes and fallbacks of a position, by the ring that answers now."""
-        return self._walk(self.ring, position)
+        return self._walk(self._placement.current, position)
 
     def newcomers(self, position: int, n: int) -> list[str]:
         """Homes of a position in the target ring that are not homes now: writes go there too (4.9)."""
-        if self.target is self.ring:
+        if not self.is_changing:
             return []
         homes = self.walk(position)[:n]
         return [node for node in self.target_homes(position, n) if node not in homes]
@@ -174,7 +179,7 @@ class Membership:
     def keeps(self, position: int) -> bool:
         """Whether this node keeps keys of this position, now or once all changes are through."""
         n, here = self.desk.config.n, self.desk.name
-        return here in self.walk(position)[:n] or here in self.newcomers(position, n)
+        return here in self.walk(position)[:n] or (self.is_changing and here in self.newcomers(position, n))
 
     def target_homes(self, position: int, n: int) -> tuple[str, ...]:
         """Homes of a position once all joins and leaves are through."""
@@ -198,10 +203,10 @@ class Membership:
         return self._shared.get(self.desk.name, [])
 
     def _walk(self, ring: Ring, position: int) -> tuple[str, ...]:
+        if not ring.nodes:
+            return ()
         part = self.desk.parts.ring
-        if part is None or not ring.nodes:
-            return ring.walk(position) if ring.nodes else ()
-        return student.walk(self.desk, part, ring, position)
+        return ring.walk(position) if part is None else student.walk(self.desk, part, ring, position)
 
     # History ---------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class Node:
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, Received):
-            self._hear(event.sender, event.message)
+            self._hear(*event)
         elif isinstance(event, TimerFired):
             kind, _, subject = event.name.partition(":")
             self._timer_handlers[kind](subject)
@@ -243,7 +243,7 @@ class Node:
             self._ring_changed()
             return
         self.antientropy.find_transfers()
-        if self.membership.target is not self.membership.ring:
+        if self.membership.is_changing:
             self.desk.set_timer("transfer", 0)
         self._hand_off_soon()
 
@@ -309,7 +309,7 @@ class Node:
             self.store.sync_next()
         if message.home in ("", self.name):
             self.replica.absorb(message.key, message.siblings, "put")
-            self._pass_on_strays([message.key])
+            self._pass_on_strays((message.key,))
             stored = True
         else:
             stored = self.replica.keep_hint(message.home, message.key, message.siblings)
@@ -394,5 +394,5 @@ class Node:
             self.membership.gossip()
         else:
             self.antientropy.transfer()
-        if self._joining or self.membership.target is not self.membership.ring:
+        if self._joining or self.membership.is_changing:
             self.desk.set_timer("transfer", TRANSFER_RETRY_MS)

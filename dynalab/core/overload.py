@@ -98,8 +98,9 @@ class Overload:
         return {"limit": self.limit, "late_ms": self.late_us // 1000}
 
     def _is_behind(self, oldest_us: int) -> bool:
-        waits_us = max(oldest_us, self.admission.median_us())
-        return self.late_us > LATE_US and waits_us > self.desk.config.slo_ms * 500
+        if self.late_us <= LATE_US:
+            return False
+        return max(oldest_us, self.admission.median_us()) > self.desk.config.slo_ms * 500
 
     def _breathe(self) -> None:
         self._due_us = self.desk.now_us + BREATH_MS * 1000

@@ -98,7 +98,7 @@ class Reaper:
 
     def _is_ripe(self, key: bytes) -> bool:
         since_us = self.replica.tombstones.get(key)
-        settled = self.membership.target is self.membership.ring
+        settled = not self.membership.is_changing
         old = since_us is not None and self.desk.now_us - since_us > self._ripe_ms() * 1000
         return old and settled and not self.replica.store.hints_of(key)
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dynalab.core.clock import Context
+from dynalab.core.clock import Context, Dot
 from dynalab.core.config import VALUE_BYTES_MAX
 from dynalab.core.desk import Desk
 from dynalab.core.errors import TooManySiblings
@@ -50,18 +50,24 @@ class Forest:
         self._ring = ring
         #: {index of the key range: its tree}
         self._trees: dict[int, MerkleTree] = {}
-        #: {index of the key range: keys written since its tree was brought up to date}
+        #: keys written since somebody last asked for a tree
+        self._touched: dict[bytes, None] = dict.fromkeys(store.keys())
+        #: {index of the key range: those of its keys that its tree does not know yet}
         self._stale: dict[int, dict[bytes, None]] = {}
-        for key in store.keys():  # noqa: SIM118 - a store is no mapping
-            self.touch(key)
 
     def touch(self, key: bytes) -> None:
         """The record of `key` changed."""
-        index = self._ring.range_index(position_of(key))
-        self._stale.setdefault(index, {})[key] = None
+        self._touched[key] = None
+
+    def _sort_touched(self) -> None:
+        """Lay the written keys to their key ranges."""
+        touched, self._touched = self._touched, {}
+        for key in touched:
+            self._stale.setdefault(self._ring.range_index(position_of(key)), {})[key] = None
 
     def tree(self, key_range: KeyRange) -> MerkleTree:
         """The tree over the records in one of the ring's key ranges."""
+        self._sort_touched()
         index = self._ring.range_index(key_range.end)
         tree = self._trees.setdefault(index, MerkleTree({}))
         for key in self._stale.pop(index, {}):
@@ -74,6 +80,7 @@ class Forest:
 
     def keys_by_range(self) -> Iterator[tuple[KeyRange, list[bytes]]]:
         """Every key range that has keys, with them."""
+        self._sort_touched()
         for index in sorted({*self._trees, *self._stale}):
             key_range = self._ring.ranges[index]
             keys = sorted(self.tree(key_range))
@@ -174,8 +181,7 @@ class Replica:
             self.store.put_hint(Hint(home, key, Record(state, actor), self.desk.now_us))
         else:
             self._store(key, Record(state, actor))
-        dot = (actor, state.counter_of(actor))
-        return state, next(version for version in state.versions if version.dot == dot)
+        return state, state.version_of(Dot(actor, state.counter_of(actor)))
 
     def _check_limits(self, state: Siblings) -> None:
         config, siblings = self.desk.config, len(state.versions)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynalab.core.clock import Context, Dot
+from dynalab.core.messages import ReplicaGet, ReplicaPut
 from dynalab.core.version import Siblings
 
 LATE_US = 50_000
@@ -65,6 +66,10 @@ class Request(ABC):
         """The distinct nodes that answered, in order."""
 
     @abstractmethod
+    def question(self, home: str) -> ReplicaPut | ReplicaGet:
+        """What a node is asked that stands in for `home`; empty: a home is asked. All homes get the same message."""
+
+    @abstractmethod
     def replies(self) -> list[dict[str, Any]]:
         """The answers as a student's quorum part sees them."""
 
@@ -109,13 +114,24 @@ class PutRequest(Request):
         self.kept_here: list[str] = []
         #: who syncs it at once in the buffered mode (6.1); empty: nobody yet
         self.durable_at = ""
+        self._to_homes = ReplicaPut(self.op, self.key, state)
+
+    def question(self, home: str) -> ReplicaPut:
+        """Keep the state: as a replica, or as a hint."""
+        return self._to_homes._replace(home=home) if home else self._to_homes
 
     def answered_by(self) -> Iterable[str]:
         return self.acked
 
     def hinted(self) -> tuple[tuple[str, str], ...]:
         """``(holder, home)`` for every copy that waits for its home."""
+        if not any(self.asked.values()):
+            return ()
         return tuple((node, self.asked[node]) for node in self.acked if self.asked.get(node))
+
+    def is_everywhere(self) -> bool:
+        """Whether every home has a copy, its own or a hint somewhere."""
+        return len(self.acked) + len(self.kept_here) >= len(self.homes) and not self.uncovered()
 
     def uncovered(self) -> list[str]:
         """Homes that have no copy yet, neither their own nor a hint somewhere."""
@@ -139,6 +155,11 @@ class GetRequest(Request):
     def __init__(self, op: str, request: str, waiter: str, key: bytes, homes: tuple[str, ...], need: int) -> None:
         super().__init__(op, request, waiter, key, homes, need)
         self.answers: dict[str, Siblings] = {}
+        self._question = ReplicaGet(op, key)
+
+    def question(self, home: str) -> ReplicaGet:
+        """What do you hold?"""
+        return self._question
 
     def answered_by(self) -> Iterable[str]:
         return self.answers

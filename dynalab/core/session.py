@@ -226,6 +226,7 @@ class Session:
         self.name = name
         self.config = config
         self._prefix = prefix
+        self._usual = {"r": (config.n, min(config.r, config.n)), "w": (config.n, min(config.w, config.n))}
         self._requests = 0
         #: {key: context of the last get}
         self._read: dict[bytes, Context] = {}
@@ -270,10 +271,8 @@ class Session:
 
     def contexts(self, key: bytes) -> tuple[Context, ...]:
         """What a put of `key` carries when no context is named: last read and last acknowledgement."""
-        read, acked = self._read.get(key), self._acked.get(key)
-        if read is None:
-            return () if acked is None else (acked,)
-        return (read,) if acked is None else (read, acked)
+        known = (self._read.get(key), self._acked.get(key))
+        return tuple([context for context in known if context is not None])
 
     def has_seen(self, key: str | bytes) -> bool:
         """Whether this client has read or written `key`."""
@@ -321,6 +320,8 @@ class Session:
         return (context,) if context.entries or context.dots else ()
 
     def _quorum(self, name: str, n: int | None, need: int | None) -> tuple[int, int]:
+        if n is None and need is None:
+            return self._usual[name]
         copies = self.config.n if n is None else n
         if not _is_int(copies) or not 1 <= copies <= self.config.n:
             raise InvalidQuorum(f"n must be from 1 to the cluster's N={self.config.n}; got {copies!r}")

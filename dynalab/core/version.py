@@ -120,7 +120,15 @@ class Siblings(NamedTuple):
     @property
     def is_tombstone(self) -> bool:
         """Whether the key was written and every version left is a deletion."""
-        return bool(self.versions) and all(version.value is None for version in self.versions)
+        for version in self.versions:
+            if version.value is not None:
+                return False
+        return bool(self.versions)
+
+    def version_of(self, dot: Dot) -> Version:
+        """The version with this dot, which must be here."""
+        versions = self.versions
+        return versions[0] if len(versions) == 1 else next(version for version in versions if version.dot == dot)
 
     def covers(self, dot: Dot) -> bool:
         """Whether this replica has heard of the write `dot`."""
@@ -147,7 +155,7 @@ class Siblings(NamedTuple):
             context: what the writer has read; None is a blind write, which replaces nothing.
             wall_us: wall clock of the coordinator, for last-writer-wins only.
         """
-        seen = context or Context.EMPTY
+        seen = Context.EMPTY if context is None else context
         dot = Dot(actor, self.counter_of(actor) + 1)
         version = Version(value, {**seen.rounded_up(), actor: dot.counter}, dot, wall_us)
         kept = tuple(old for old in self.versions if not seen.covers(old.dot))

@@ -21,17 +21,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread, current_thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import zmq
 
 from dynalab.codec.wire import WireError, decode, encode
-from dynalab.core.errors import BadRequest, DynalabError, NodeIsDown, RequestTimedOut
+from dynalab.core.errors import BadRequest, NodeIsDown, RequestTimedOut
 from dynalab.core.messages import CLIENT_REPLIES, ClientFailed, ClientGet, ClientLeave, ClientMove, Message
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
+from dynalab.live.line import Ask, Ended, Line, Reply
 from dynalab.live.parcels import Parcel, messages
 from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
@@ -45,53 +46,8 @@ DRAIN_FRAMES_MAX = 64
 PATIENCE_MS = 1_000
 
 
-class Reply(NamedTuple):
-    """A node's answer to a client, and how long it took."""
-
-    message: Message
-    latency_us: int
-
-
 FORKED = "this cluster belongs to the process that started it; a forked process starts its own"
 """A fork copies the objects of a cluster, but not the thread that would answer."""
-
-Ended = Callable[[Reply | DynalabError], None]
-"""Told how a request ended, on the thread of the lines; must not raise."""
-
-
-class _Ask:
-    """One request under way."""
-
-    __slots__ = ("done", "ended", "message", "node", "since_us", "user")
-
-    def __init__(self, user: str, node: str, message: Message, ended: Ended, since_us: int) -> None:
-        self.user = user
-        self.node = node
-        self.message = message
-        self.ended = ended
-        self.since_us = since_us
-        self.done = False
-
-    def end(self, outcome: Reply | DynalabError) -> None:
-        """Tell whoever asked, once."""
-        if not self.done:
-            self.done = True
-            self.ended(outcome)
-
-
-class _Line:
-    """One user's connection to one node."""
-
-    def __init__(self, user: str, node: str, socket_: zmq.Socket[bytes]) -> None:
-        self.user = user
-        self.node = node
-        self.socket = socket_
-        #: what is said and not sent yet
-        self.parcel = Parcel()
-        #: {request id: those who asked with it}
-        self.asked: dict[str, list[_Ask]] = {}
-        #: {number: future} of orders, on a control line
-        self.ordered: dict[int, Future[Answer]] = {}
 
 
 def _new_future() -> Future[Any]:
@@ -129,13 +85,13 @@ class Lines:
         #: {node: (endpoint, public key)}
         self._nodes: dict[str, tuple[str, bytes]] = {}
         #: {(user, node): line}
-        self._lines: dict[tuple[str, str], _Line] = {}
-        self._by_socket: dict[Any, _Line] = {}
+        self._lines: dict[tuple[str, str], Line] = {}
+        self._by_socket: dict[Any, Line] = {}
         #: lines on which something is said and not sent yet
-        self._speaking: list[_Line] = []
+        self._speaking: list[Line] = []
         self._recorders = Recorders(self.now_us, on_news)
         #: heap of (deadline, order, ask)
-        self._deadlines: list[tuple[int, int, _Ask]] = []
+        self._deadlines: list[tuple[int, int, Ask]] = []
         self._count = 0
         self._posted: deque[Callable[[], None]] = deque()
         self._woken = False
@@ -170,7 +126,7 @@ class Lines:
 
     def request(self, user: str, node: str, message: Message, ended: Ended) -> None:
         """Send a client's request; `ended` is told the reply, or RequestTimedOut, or NodeIsDown."""
-        ask = _Ask(user, node, message, ended, self.now_us())
+        ask = Ask(user, node, message, ended, self.now_us())
         if current_thread() is self._thread:
             self._ask(ask)
         else:
@@ -248,7 +204,7 @@ class Lines:
             if not ask.done:
                 self._give_up(ask)
 
-    def _give_up(self, ask: _Ask) -> None:
+    def _give_up(self, ask: Ask) -> None:
         """Nobody can say any more whether a write happened."""
         line = self._lines.get((ask.user, ask.node))
         if line is not None and ask in line.asked.get(ask.message.request, []):
@@ -262,7 +218,7 @@ class Lines:
         late.definite = isinstance(ask.message, ClientGet)
         ask.end(late)
 
-    def _drain(self, line: _Line) -> None:
+    def _drain(self, line: Line) -> None:
         for _ in range(DRAIN_FRAMES_MAX):
             try:
                 frame = line.socket.recv(NOBLOCK)
@@ -274,7 +230,7 @@ class Lines:
                 except (WireError, msgspec.MsgspecError):
                     self.unreadable += 1
 
-    def _hear(self, line: _Line, number: int, payload: memoryview) -> None:
+    def _hear(self, line: Line, number: int, payload: memoryview) -> None:
         if line.user != CONTROL:
             self._hear_reply(line, number, payload)
             return
@@ -284,7 +240,7 @@ class Lines:
         elif number in line.ordered:
             line.ordered.pop(number).set_result(told)
 
-    def _hear_reply(self, line: _Line, number: int, payload: memoryview) -> None:
+    def _hear_reply(self, line: Line, number: int, payload: memoryview) -> None:
         message = decode(payload)
         if type(message) not in CLIENT_REPLIES:
             self.unreadable += 1
@@ -299,7 +255,7 @@ class Lines:
         for ask in waiting:
             ask.end(Reply(message, now_us - ask.since_us))
 
-    def _ask(self, ask: _Ask) -> None:
+    def _ask(self, ask: Ask) -> None:
         line = self._line(ask.user, ask.node)
         if line is None:
             ask.end(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
@@ -328,7 +284,7 @@ class Lines:
         line.ordered[self._count] = future
         self._say(line, self._count, control.encode(order))
 
-    def _say(self, line: _Line, number: int, payload: bytes) -> None:
+    def _say(self, line: Line, number: int, payload: bytes) -> None:
         """Say something at the end of the turn."""
         if not line.parcel:
             self._speaking.append(line)
@@ -342,7 +298,7 @@ class Lines:
             if line.parcel and not line.socket.closed:
                 self._send(line)
 
-    def _send(self, line: _Line) -> None:
+    def _send(self, line: Line) -> None:
         """What finds no room is lost like on any network; its deadline tells whoever waits."""
         parcel, line.parcel = line.parcel, Parcel()
         try:
@@ -352,19 +308,19 @@ class Lines:
 
     # Lines -------------------------------------------------------------------------------------
 
-    def _line(self, user: str, node: str) -> _Line | None:
+    def _line(self, user: str, node: str) -> Line | None:
         line = self._lines.get((user, node))
         if line is None and node in self._nodes:
             line = self._connect(user, node)
         return line
 
-    def _connect(self, user: str, node: str) -> _Line:
+    def _connect(self, user: str, node: str) -> Line:
         endpoint, key = self._nodes[node]
         dealer = self._zmq_context.socket(zmq.DEALER)
         shape(dealer)
         prove(dealer, self._keys[user], key)
         dealer.connect(endpoint)
-        line = _Line(user, node, dealer)
+        line = Line(user, node, dealer)
         self._lines[user, node] = self._by_socket[dealer] = line
         self._poller.register(dealer, zmq.POLLIN)
         return line
@@ -378,7 +334,7 @@ class Lines:
         for line in [line for line in self._lines.values() if line.node == node]:
             self._disconnect(line)
 
-    def _disconnect(self, line: _Line) -> None:
+    def _disconnect(self, line: Line) -> None:
         del self._lines[line.user, line.node], self._by_socket[line.socket]
         self._poller.unregister(line.socket)
         line.socket.close()

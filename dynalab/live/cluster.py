@@ -30,8 +30,8 @@ from dynalab.core.messages import ClientGet, ClientPut
 from dynalab.core.ring import position_of
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session, encode_key, key_text
 from dynalab.live.aio import Aio
-from dynalab.live.client import Ended
 from dynalab.live.folder import tail
+from dynalab.live.line import Ended
 from dynalab.live.metrics import metrics_of
 from dynalab.live.owner import Owner, is_for, user_of
 from dynalab.live.roll import CRASHED, PAUSED, UP

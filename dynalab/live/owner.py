@@ -26,12 +26,13 @@ from dynalab.core.faults import Faults
 from dynalab.core.membership import founding
 from dynalab.core.messages import Member
 from dynalab.live import control
-from dynalab.live.client import Ended, Lines
+from dynalab.live.client import Lines
 from dynalab.live.control import Answer, Events, Printed, Refused, Told
 from dynalab.live.folder import emptied, new_folders, node_folder, remember_founding, sweep
 from dynalab.live.frames import Halted
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import CLIENT, CONTROL, KeyPair
+from dynalab.live.line import Ended
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry, NodeFailed, Roll
 from dynalab.live.spawn import KEEPER, KeeperHandle, pickled

@@ -126,6 +126,7 @@ class NodeProcess:
         #: {message type: [messages, bytes]} sent
         self.sent: dict[type, list[int]] = {}
         self.skew_us = spec.skew_us
+        self._origin_ns = spec.origin_ns
         self.node: Node | None = None
         self.stopped = False
         self.new_parts = new_parts
@@ -149,7 +150,7 @@ class NodeProcess:
 
     def now_us(self) -> int:
         """Microseconds since the cluster's start, on the clock all processes of one machine share."""
-        return (time.monotonic_ns() - self.spec.origin_ns) // 1000
+        return (time.monotonic_ns() - self._origin_ns) // 1000
 
     def wall_us(self) -> int:
         """The wall clock, as far off as it was told to be."""
@@ -224,8 +225,11 @@ class NodeProcess:
         if type(message) not in (_FROM_CLIENTS if is_client(sender) else _FROM_NODES):
             self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
             return
-        cause = self.recorder.message("receive", message, sender, len(payload), number, sender)
-        self._request = about(message)[2] if self.uses_parts else ""
+        cause = 0
+        if self.recorder.enabled:
+            cause = self.recorder.message("receive", message, sender, len(payload), number, sender)
+        if self.uses_parts:
+            self._request = about(message)[2]
         self.handle(Received(sender, message), cause)
 
     def _refuse(self, sender: str, why: str) -> None:

@@ -12,7 +12,7 @@ from dynalab.core.errors import DynalabError
 from dynalab.core.messages import ClientGet, ClientPut
 from dynalab.core.operations import Operation
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session
-from dynalab.live.client import Ended, Reply
+from dynalab.live.line import Ended, Reply
 from dynalab.live.many import Many
 
 Result = TypeVar("Result")

@@ -49,11 +49,13 @@ class SimDisk(MemoryStore):
         self._sync_next = True
 
     def commit(self) -> None:
-        if self._sync_next or any(table is self._meta for table, _, _ in self._undo):
+        if not self._undo and not self._sync_next:
+            return
+        if self._sync_next or any([table is self._meta for table, _, _ in self._undo]):  # noqa: C419 - the faster form
             self._sync_next = False  # Membership and incarnation are synced at once, and with them all before (4.8.1).
             self._unsynced.clear()
             self._undo.clear()
-        elif self._buffered and self._undo:
+        elif self._buffered:
             self._unsynced.append(self._undo)
             self._undo = []
         else:

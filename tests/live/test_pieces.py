@@ -17,7 +17,7 @@ from dynalab.core.faults import Faults, LinkRule
 from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, Ping
 from dynalab.core.trace import KINDS
 from dynalab.live import gather, record
-from dynalab.live.client import Lines, _Ask, _Line
+from dynalab.live.client import Lines
 from dynalab.live.control import SEQ_BITS, SetFaults, read_events
 from dynalab.live.frames import (
     NOTICE_MAX,
@@ -32,6 +32,7 @@ from dynalab.live.frames import (
 )
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import Gate, KeyPair
+from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import HEADER, PARCEL_BYTES, PARCEL_MESSAGES_MAX, Parcel, messages
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
@@ -359,10 +360,10 @@ def test_the_roll_follows_the_notices():
 def test_a_refusal_ends_one_attempt_and_an_answer_all():
     """Of two attempts under one request id a failure ends the older one only: the other may yet be done (I7)."""
     lines, told = Lines(KeyPair.new(), 0, False, lambda node, news: None), []
-    line = _Line("alice", "A", None)
+    line = Line("alice", "A", None)
     put = ClientPut("q", b"k", b"1", (), False, 3, 2, 1_000_000)
     for attempt in (1, 2, 3):
-        ask = _Ask("alice", "A", put, lambda reply, attempt=attempt: told.append((attempt, type(reply.message))), 0)
+        ask = Ask("alice", "A", put, lambda reply, attempt=attempt: told.append((attempt, type(reply.message))), 0)
         line.asked.setdefault("q", []).append(ask)
     lines._hear_reply(line, 0, encode(ClientFailed("q", "Overloaded", "full", True)))
     assert told == [(1, ClientFailed)]
