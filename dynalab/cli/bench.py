@@ -12,6 +12,7 @@ EXAMPLES = (
     "dynalab bench                    every figure, beside its target",
     "dynalab bench puts gets          two of them",
     "dynalab bench floor              the yardstick alone",
+    "dynalab bench screen             the workbench in a real browser: clicks and frames; never judged by --check",
     "dynalab bench --check            exit code 1 when a figure misses its target",
     "dynalab bench --json             for programs",
 )
@@ -19,7 +20,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("figures", nargs="*", metavar="figure", help="names of figures, or floor (default: all)")
+    parser.add_argument(
+        "figures", nargs="*", metavar="figure", help="names of figures, or floor, or screen (default: all)"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a figure misses its target")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of the table")
     parser.add_argument("--list", action="store_true", help="name the figures and their targets, measure nothing")
@@ -32,10 +35,12 @@ def run(options: argparse.Namespace) -> int:
 
     if options.figures == ["floor"]:
         return _floor(options.json)
+    if options.figures == ["screen"]:
+        return _screen(options.json)
     unknown = sorted(set(options.figures) - {figure.name for figure in FIGURES})
     if unknown:
         names = ", ".join(figure.name for figure in FIGURES)
-        print(f"dynalab bench: no figure is called {unknown[0]!r}; there are floor, {names}", file=sys.stderr)
+        print(f"dynalab bench: no figure is called {unknown[0]!r}; there are floor, screen, {names}", file=sys.stderr)
         return NOT_UNDERSTOOD
     chosen = [figure for figure in FIGURES if not options.figures or figure.name in options.figures]
     if options.list:
@@ -71,3 +76,25 @@ def _floor(as_json: bool) -> int:
         took = f"p50 {rate.p50_us:>7,.0f} us  p99 {rate.p99_us:>7,.0f} us"
         print(f"{kind}  {under_way:>3} under way  {rate.per_second:>8,.0f}/s  {took}")
     return 0
+
+
+def _screen(as_json: bool) -> int:
+    from dynalab.bench import screen
+    from dynalab.cli import DONE, FAILED
+
+    if lacks := screen.missing():
+        print(f"dynalab bench: {lacks}", file=sys.stderr)
+        return FAILED
+    seen = screen.measure(lambda line: print(line, file=sys.stderr, flush=True))
+    if as_json:
+        print(json.dumps(seen))
+        return DONE
+    for what, (middle, worst) in seen["click_ms"].items():
+        print(f"from a click to {what:<22} {middle:>6.0f} ms   worst {worst:.0f} ms   aim {screen.CLICK_TARGET_MS} ms")
+    print(f"frames, {seen['fewest']} or more messages in flight  {seen['fps']:>6.1f} /s   aim {screen.FPS_TARGET}/s")
+    print(f"frames, no message in flight           {seen['idle_fps']:>6.1f} /s   the most this browser draws here")
+    print(f"over 25 ms: {seen['late']:.1%} of the frames; the longest took {seen['worst_ms']:.0f} ms")
+    spent = ", ".join(f"{name} {ms:.1f} ms" for name, ms in seen["frame_ms"].items())
+    print(f"a frame takes of the page's one thread: {spent}")
+    print("Drawn without a graphics card, on the cores the cluster runs on: a screen of your own is faster.")
+    return DONE
