@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -10,10 +12,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import psutil
 import pytest
 
+from dynalab.cli import main
 from dynalab.cli.clusterfile import HttpSettings, read
 from dynalab.core.config import Config, setting_names
 
@@ -64,12 +68,25 @@ def running() -> Iterator[Up]:
     assert began.end() == 0
 
 
-def dynalab(running: Up, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """One command against the running cluster."""
-    environment = {**os.environ, "DYNALAB_URL": running.url}
-    return subprocess.run(
-        [*DYNALAB, *arguments], capture_output=True, text=True, check=False, env=environment, input=text
-    )
+def dynalab(running: Up, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """One command against the running cluster, in this process: a Python of its own for each would take a minute."""
+    return ran(*arguments, text=text, DYNALAB_URL=running.url)
+
+
+def ran(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `dynalab` says and how it ends."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment),
+        mock.patch("sys.stdin", io.StringIO(text)),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def told(running: Up, *arguments: str) -> Any:
@@ -268,28 +285,37 @@ def test_a_cluster_file_says_it_all_and_the_command_line_more(tmp_path):
         (["cluster.toml"], "[cluster"),
     ],
 )
-def test_what_up_cannot_be_told_is_2(arguments, file, tmp_path):
+def test_what_up_cannot_be_told_is_2(arguments, file, tmp_path, monkeypatch):
     """A wrong file or option is refused with a reason, and nothing stays running."""
     (tmp_path / "cluster.toml").write_text(file, encoding="utf-8")
-    finished = subprocess.run(
-        [*DYNALAB, "up", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
-    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # Signals of these tests are pytest's.
+    finished = ran("up", *arguments)
     assert finished.returncode == 2, finished.stderr
     assert "dynalab" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
-def test_a_taken_port_is_1(running):
+def test_a_mistake_ends_the_program_with_2(tmp_path):
+    """The same as a program: exit code 2, one line on the error stream, nothing else."""
+    command = [*DYNALAB, "up", "--set", "w=9"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr == "dynalab up: w must be from 1 to n=3; got 9\n"
+
+
+def test_a_taken_port_is_1(running, monkeypatch):
     """A port that somebody else has is named, and nothing stays running."""
     port = running.url.rpartition(":")[2]
-    finished = subprocess.run([*DYNALAB, "up", "--http", port], capture_output=True, text=True, check=False)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    finished = ran("up", "--http", port, "--set", "storage=memory")
     assert finished.returncode == 1
     assert f"port {port}" in finished.stderr
 
 
 def test_the_example_file_documents_every_setting_and_works(tmp_path):
     """`--example` names every setting with its default and its meaning; its defaults, said aloud, change nothing."""
-    shown = subprocess.run([*DYNALAB, "up", "--example"], capture_output=True, text=True, check=True).stdout
+    shown = ran("up", "--example").stdout
     for name in setting_names():
         assert f"\n#{name} = " in shown, name
     assert "\n#w = 2\n" in shown

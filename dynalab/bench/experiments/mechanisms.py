@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from dynalab.bench.experiments.frame import Experiment, Findings, Row, Run, quantile
@@ -88,13 +89,12 @@ def _coordination(run: Run, findings: Findings) -> None:
     """A client that knows the ring against one that asks any node: in messages, in hops and in time."""
     requests = run.pick(60, 400, 3_000)
     for world, start in (("simulation", _simulated), ("live", _processes)):
-        for kind in ("put", "get"):
-            for driven in ("client-driven", "server-driven"):
-                with start(run) as cluster:
-                    client = cluster.client()
-                    client.many(filling(requests), 16)
-                    ends = client.many(_asked(run, cluster, kind, driven, requests), 1)
-                    latencies = [end.latency_ms for end in ends if not isinstance(end, DynalabError)]
+        with start(run) as cluster:
+            client = cluster.client()
+            client.many(filling(requests), 16)
+            for kind, driven in product(("put", "get"), ("client-driven", "server-driven")):
+                ends = client.many(_asked(run, cluster, kind, driven, requests), 1)
+                latencies = [end.latency_ms for end in ends if not isinstance(end, DynalabError)]
                 findings.table("coordination").append(
                     {"world": world, "kind": kind, "driven": driven, "requests": len(latencies)}
                     | {"mean_ms": sum(latencies) / len(latencies), "p99_ms": quantile(latencies, 0.99)}
