@@ -27,7 +27,7 @@ import textwrap
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dynalab.core.config import Config
 from dynalab.core.errors import InvalidSetting
@@ -106,7 +106,7 @@ def read(path: Path) -> ClusterFile:
 
 
 def documented() -> str:
-    """A file with every key, its default, and what it means."""
+    """A file with every key, its default, what it means, and its choices where it has few."""
     parts = [
         "# cluster.toml: everything `dynalab up cluster.toml` can be told. What stands right behind a # is a default.",
         "[cluster]",
@@ -148,14 +148,24 @@ def _names(kind: Any) -> list[str]:
 
 def _entries(kind: Any, without: tuple[str, ...] = ()) -> list[str]:
     """Every field of a dataclass as a line, under the text that stands below it in the source."""
-    texts, made = _texts(kind), kind()
+    texts, choices, made = _texts(kind), _choices(kind), kind()
     return [
-        _entry(name, _toml(getattr(made, name)), texts.get(name, "")) for name in _names(kind) if name not in without
+        _entry(name, _toml(getattr(made, name)), f"{texts[name]}{choices.get(name, '')}")
+        for name in _names(kind)
+        if name not in without
     ]
 
 
+def _choices(kind: Any) -> dict[str, str]:
+    """{field: the values there are, for a field that takes one of a few}"""
+    hints = get_type_hints(kind)
+    few = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+    return {name: f" One of {', '.join(map(_toml, values))}." for name, values in few.items()}
+
+
 def _entry(name: str, default: str, text: str) -> str:
-    lines = [f"# {line}" for line in textwrap.wrap(text.replace("`", ""), 110)]
+    said = text.replace("`", "").replace("None: a temporary folder", "empty: a temporary folder")
+    lines = [f"# {line}" for line in textwrap.wrap(said, 110)]
     return "\n".join(["", *lines, f"#{name} = {default}"])
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from dynalab.cli import main
 from dynalab.cli.clusterfile import HttpSettings, read
-from dynalab.core.config import Config, setting_names
+from dynalab.core.config import CLOCKS, DURABILITIES, STORAGES, Config, setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -318,6 +318,11 @@ def test_the_example_file_documents_every_setting_and_works(tmp_path):
     shown = ran("up", "--example").stdout
     for name in setting_names():
         assert f"\n#{name} = " in shown, name
+    entries = {name: words for words, name in re.findall(r"((?:^# .*\n)+)#(\w+) = ", shown, re.MULTILINE)}
+    assert set(setting_names()) <= set(entries), "each has a sentence above it"
+    assert 'One of "plain", "hot", "cold".' in entries["repair_order"]
+    for name, allowed in {"storage": STORAGES, "durability": DURABILITIES, "clocks": CLOCKS}.items():
+        assert all(f'"{choice}"' in entries[name] for choice in allowed), name
     assert "\n#w = 2\n" in shown
     assert "sloppy quorum" in shown
     path = tmp_path / "cluster.toml"
