@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -22,14 +23,15 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
+    cores = min(os.cpu_count() or 1, 64)
     parser.add_argument("submissions", type=Path, help="a notebook, a zip, or a folder of those")
     parser.add_argument("--out", type=Path, default=Path("grades"), help="where the reports go (default: grades/)")
     parser.add_argument("--exercise", help="grade only this one, as 03")
     parser.add_argument("--roster", type=Path, help="CSV with the columns file and student, and Canvas columns")
     parser.add_argument("--seed", default="2007", help="of the cases (default: 2007)")
-    parser.add_argument("--workers", type=int, default=2, help="submissions graded at once (default: 2)")
+    parser.add_argument("--workers", type=int, default=cores, help=f"submissions graded at once (default: {cores})")
     parser.add_argument("--solutions", type=Path, help="the keys (default: solutions/ in the clone)")
-    parser.add_argument("--gradescope", type=Path, help="also write the first submission's results.json here")
+    parser.add_argument("--gradescope", type=Path, help="one results.json of all that is here, as of one student")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
                 print("note: this system gives runs no network of their own; they keep yours", file=sys.stderr)
             grades = grade_all(handed, runs, options.seed, options.workers, _progress)
     write_all(grades, options.out, roster, odd, near_identical(grades, keys))
-    if options.gradescope and grades:
+    if options.gradescope:
         options.gradescope.parent.mkdir(parents=True, exist_ok=True)
-        options.gradescope.write_text(json.dumps(gradescope(grades[0]), indent=1) + "\n", encoding="utf-8")
+        options.gradescope.write_text(json.dumps(gradescope(grades, odd), indent=1) + "\n", encoding="utf-8")
     for line in odd:
         print(f"not taken: {line}")
     print(f"{len(grades)} graded with seed {options.seed}; {options.out / 'summary.html'} has the summary")

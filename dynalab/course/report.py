@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dynalab.course.grader import Grade
+from dynalab.course.grader import Grade, Result
 from dynalab.course.intake import CANVAS_COLUMNS, Roster
 from dynalab.course.pages import feedback, file_name, safe, summary
 
@@ -24,7 +24,7 @@ def write_all(grades: list[Grade], out: Path, roster: Roster, odd: Sequence[str]
         (out / "feedback").mkdir(exist_ok=True)
         (out / "feedback" / file_name(grade.student, grade.exercise)).write_text(feedback(grade), encoding="utf-8")
         (out / "gradescope" / name).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(gradescope(grade), indent=1, ensure_ascii=False)
+        text = json.dumps(gradescope([grade]), indent=1, ensure_ascii=False)
         (out / "gradescope" / name / "results.json").write_text(text + "\n", encoding="utf-8")
     (out / "summary.html").write_text(summary(grades, odd, alike), encoding="utf-8")
 
@@ -66,19 +66,27 @@ def canvas(grades: list[Grade], roster: Roster) -> tuple[list[str], list[list[An
     return heads, rows
 
 
-def gradescope(grade: Grade) -> dict[str, Any]:
-    """Gradescope's results.json of one submission."""
-    tests = [
-        {
-            "name": each.task,
-            "score": each.points,
-            "max_score": each.most,
-            "status": "passed" if each.status == "passed" else "failed",
-            "output": f"{each.status}\n{each.text}".strip(),
-            "output_format": "text",
-            "visibility": "visible",
-        }
-        for each in grade.results
-    ]
-    notes = "\n".join([f"seed {grade.seed}", *grade.notes])
-    return {"score": grade.score, "output": notes, "visibility": "visible", "tests": tests}
+def gradescope(grades: Sequence[Grade], odd: Sequence[str] = ()) -> dict[str, Any]:
+    """Gradescope's results.json of what one student handed in, one exercise or several."""
+    notes = [f"seed {grade.seed}" for grade in grades[:1]] or ["no exercise was found in what was handed in"]
+    notes += [f"{grade.exercise}: {note}" for grade in grades for note in grade.notes]
+    notes += [f"not taken: {line}" for line in odd]
+    return {
+        "score": sum(grade.score for grade in grades),
+        "output": "\n".join(notes),
+        "output_format": "text",
+        "visibility": "visible",
+        "tests": [_gradescope_test(result) for grade in grades for result in grade.results],
+    }
+
+
+def _gradescope_test(result: Result) -> dict[str, Any]:
+    return {
+        "name": result.task,
+        "score": result.points,
+        "max_score": result.most,
+        "status": "passed" if result.status == "passed" else "failed",
+        "output": f"{result.status}\n{result.text}".strip(),
+        "output_format": "text",
+        "visibility": "visible",
+    }

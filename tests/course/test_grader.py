@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
 from dynalab.cli import main
 from dynalab.course.batch import grade_all, near_identical
-from dynalab.course.grader import Grade, grade
+from dynalab.course.grader import Grade, Result, grade
 from dynalab.course.intake import Roster, Submission, submissions
-from dynalab.course.report import canvas, write_all
+from dynalab.course.report import canvas, gradescope, write_all
 from dynalab.course.rules import broken_rules
-from tests.course.answering import SOLUTIONS, cells
+from tests.course.answering import ROOT, SOLUTIONS, cells
 from tests.course.hostile import ATTACKS, RIGHT, TASK, WRONG, Hostile, hostile_set, key, stored
 
 HOSTILE = hostile_set()
@@ -91,7 +96,7 @@ def test_files_folders_and_zips_are_taken(tmp_path):
     (place / "bob").mkdir(parents=True)
     (place / "ann_01-ring.ipynb").write_bytes(right)
     (place / "bob" / "01-ring.ipynb").write_bytes(right)
-    (place / "x17.ipynb").write_bytes(right)
+    (place / "x17_01-ring.ipynb").write_bytes(right)
     (place / "cv.ipynb").write_bytes(b"{}")
     with zipfile.ZipFile(place / "more.zip", "w") as archive:
         archive.writestr("../../cy/01-ring.ipynb", right)
@@ -211,11 +216,51 @@ def test_a_student_is_told_in_words(tmp_path, capsys, monkeypatch):
     assert "passed" in said
 
 
-def test_the_autograder_zip_has_what_gradescope_starts(tmp_path):
-    """setup.sh and run_autograder at the root, executable, and the keys."""
+def test_the_autograder_zip_grades_with_what_is_in_it(tmp_path):
+    """setup.sh and run_autograder at the root, executable; unpacked, the package and the keys grade a submission."""
     assert main(["exercises", "autograder", str(tmp_path / "auto.zip")]) == 0
     with zipfile.ZipFile(tmp_path / "auto.zip") as archive:
-        names = archive.namelist()
         modes = {name: archive.getinfo(name).external_attr >> 16 for name in ("setup.sh", "run_autograder")}
-    assert {"setup.sh", "run_autograder", "solutions/01-ring.ipynb"} <= set(names)
+        archive.extractall(tmp_path / "source")
     assert set(modes.values()) == {0o755}
+    needed = (tmp_path / "source" / "requirements.txt").read_text(encoding="utf-8").split()
+    assert {"nbval", "pytest", "pyzmq"} <= {re.split("[<>=]", line)[0] for line in needed}
+    shutil.copytree(ROOT / "exercises", tmp_path / "submission", ignore=lambda _, names: {*names} - {"01-ring.ipynb"})
+    command = [sys.executable, "-P", "-m", "dynalab.cli", "grade", str(tmp_path / "submission")]
+    command += ["--solutions", str(tmp_path / "source" / "solutions"), "--out", str(tmp_path / "more")]
+    command += ["--gradescope", str(tmp_path / "results.json")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "source" / "package")}
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert [(test["name"], test["score"], test["max_score"]) for test in results["tests"]] == [
+        ("ring-1", 0, 1),
+        ("ring-2", 0, 3),
+        ("ring-3", 0, 2),
+    ]
+
+
+def test_gradescope_hears_of_everything_that_was_handed_in():
+    """Several exercises of one student make one result; nothing at all makes one that says so."""
+    ring = Grade("ann", "01-ring", [Result("ring-1", "passed", 1, 1)], ["mended"])
+    clocks = Grade("ann", "02-clocks", [Result("clocks-1", "not yet", 0, 1, "CHECK clocks-1: NOT YET")])
+    both = gradescope([ring, clocks], ["cv.ipynb: belongs nowhere"])
+    assert (both["score"], [test["status"] for test in both["tests"]]) == (1, ["passed", "failed"])
+    assert both["output"].splitlines() == ["seed 2007", "01-ring: mended", "not taken: cv.ipynb: belongs nowhere"]
+    assert gradescope([])["score"] == 0
+    assert "no exercise was found" in gradescope([])["output"]
+
+
+def test_a_bad_submission_never_stops_the_others(runs, tmp_path, monkeypatch):
+    """Should the grader itself fail on one, that one is to be looked at, and the rest are graded."""
+    good = next(each for each in HOSTILE if each.right)
+    handed = [_submission(good, tmp_path / name) for name in ("ann", "bob")]
+
+    def broken(path, *arguments):
+        if "ann" in str(path):
+            raise ZeroDivisionError("a fault of ours")
+        return grade(path, *arguments)
+
+    monkeypatch.setattr("dynalab.course.batch.grade", broken)
+    grades = grade_all(handed, runs, "2007", 2, lambda done, of, graded: None)
+    assert [(each.score, each.results[0].status) for each in grades] == [(0, "look"), (1, "passed")]
+    assert "not the student's fault" in grades[0].notes[0]
