@@ -103,8 +103,19 @@ class Cluster(Verbs):
         self._ring = placement(history, settled.strategy, settled.tokens, settled.partitions).current
         if settled.data_dir is not None:
             self._look_at_ring()
+            self._check_all_are_named(names)
         self._default = self.client(DEFAULT_CLIENT)
         self.aio = Aio(self, self._default)
+
+    def _check_all_are_named(self, names: tuple[str, ...]) -> None:
+        """Nodes that joined in an earlier run keep part of the data, and nobody could start them by name."""
+        members = list(self._ring.nodes)
+        if not set(members) <= set(names):
+            self.close()
+            raise InvalidSetting(
+                f"the cluster that left data_dir={self.config.data_dir!r} has the nodes {', '.join(members)}; "
+                f"name them all: Cluster({members}, data_dir=...)"
+            )
 
     @property
     def config(self) -> Config:

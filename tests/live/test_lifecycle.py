@@ -236,6 +236,19 @@ def test_a_wrong_setting_starts_nothing():
         Cluster(1, storage="tape")
 
 
+def test_a_data_dir_wants_all_its_nodes_named(start, tmp_path):
+    """Who joined in an earlier run keeps data: a cluster that does not name it is refused, and told the names."""
+    first = start(3, name="first", data_dir=tmp_path)
+    first.put("k", 1, w=3)
+    first.join("D")
+    first.leave("A")
+    first.close()
+    with pytest.raises(InvalidSetting, match="has the nodes B, C, D; name them all: Cluster"):
+        start(3, name="second", data_dir=tmp_path)
+    third = start(["B", "C", "D"], name="third", data_dir=tmp_path)
+    assert third.get("k", r=3).value == 1
+
+
 def test_a_data_dir_that_cannot_be_used_is_named(tmp_path):
     """A folder that cannot be made is a definite error that names it, and leaves nothing behind."""
     (tmp_path / "file").write_text("")
