@@ -21,6 +21,9 @@ HISTORY = 100_000
 """Events kept; a setting of the panel."""
 
 OPEN_MAX = 5_000
+LOST_US = 1_000
+"""A message to a node that does not run is seen on its way for so long."""
+
 BATCH_MAX = 600
 """Flights told at once; more are counted only."""
 
@@ -94,11 +97,18 @@ def is_worth_seeing(event: TraceEvent) -> bool:
 
 
 class Flights:
-    """Pairs sends with what became of them."""
+    """Pairs sends with what became of them.
+
+    A process that was killed tells nothing: what was sent to it would be on its way for ever.
+    So a message to a node that does not run is presumed lost there, until the trace says otherwise.
+    """
 
     def __init__(self) -> None:
         #: {seq of the send: the send} whose end is not known
         self._open: dict[int, TraceEvent] = {}
+        #: the same, of messages presumed lost
+        self._presumed: dict[int, TraceEvent] = {}
+        self._down: set[str] = set()
         self.untold = 0
 
     def open(self) -> list[list[Any]]:
@@ -117,9 +127,17 @@ class Flights:
         for event in events:
             if event.message in BACKGROUND and not background:
                 continue
-            if event.kind == "send":
+            if event.kind == "send" and event.peer in self._down:
+                flights[event.seq] = self._lost(event, event.time_us + LOST_US)
+            elif event.kind == "send":
                 self._open[event.seq] = event
                 flights[event.seq] = _flight(event.seq, event, None)
+            elif event.kind == "stop":
+                self._down.add(event.node)
+                for send in [send for send in self._open.values() if send.peer == event.node]:
+                    flights[send.seq] = self._lost(send, max(send.time_us, event.time_us))
+            elif event.kind == "start":
+                self._down.discard(event.node)
             elif event.kind in ("receive", "drop"):
                 name, flight = self._ended(event)
                 flights[name] = flight
@@ -128,8 +146,15 @@ class Flights:
         self._forget_oldest()
         return {"flights": self._told(list(flights.values())), "marks": marks[-BATCH_MAX:]}
 
+    def _lost(self, send: TraceEvent, end_us: int) -> list[Any]:
+        """The flight of a message to a node that does not run."""
+        self._open.pop(send.seq, None)
+        self._presumed[send.seq] = send
+        end = send._replace(kind="drop", time_us=end_us, detail={"why": "down"})
+        return _flight(send.seq, send, end)
+
     def _ended(self, event: TraceEvent) -> tuple[int, list[Any]]:
-        send = self._open.pop(event.cause, None)
+        send = self._open.pop(event.cause, None) or self._presumed.pop(event.cause, None)
         if send is not None:
             return send.seq, _flight(send.seq, send, event)
         sender, to = (event.node, event.peer) if event.kind == "drop" else (event.peer, event.node)
@@ -141,8 +166,9 @@ class Flights:
         return flights[-BATCH_MAX:]
 
     def _forget_oldest(self) -> None:
-        for seq in list(self._open)[: max(0, len(self._open) - OPEN_MAX)]:
-            del self._open[seq]
+        for kept in (self._open, self._presumed):
+            for seq in list(kept)[: max(0, len(kept) - OPEN_MAX)]:
+                del kept[seq]
 
 
 def _flight(name: int, send: TraceEvent, end: TraceEvent | None) -> list[Any]:

@@ -43,6 +43,24 @@ def test_a_lost_message_says_why() -> None:
     assert flight[-1] == "cut"
 
 
+def test_what_is_sent_to_a_killed_process_does_not_fly_for_ever() -> None:
+    """A killed process traces no receive: its messages end there, and what the trace says later still counts."""
+    flights = Flights()
+    before = _event(1, "send", message="ReplicaPut", peer="B")
+    stop = TraceEvent(2, 40, "B", "stop")
+    after = TraceEvent(3, 50, "A", "send", "HintDeliver", "B")
+    told = {flight[0]: flight for flight in flights.batch([before, stop, after])["flights"]}
+    assert {name: (flight[4] is not None, flight[-1]) for name, flight in told.items()} == {
+        1: (True, "down"),
+        3: (True, "down"),
+    }
+    assert flights.open() == []
+    late = TraceEvent(4, 60, "B", "receive", "ReplicaPut", "A", cause=1)
+    assert [flight[:5] + flight[-1:] for flight in flights.batch([late])["flights"]] == [[1, "A", "B", 10, 60, ""]]
+    again = [TraceEvent(5, 70, "B", "start"), TraceEvent(6, 80, "A", "send", "HintDeliver", "B")]
+    assert [flight[4] for flight in flights.batch(again)["flights"]] == [None]
+
+
 def test_a_second_copy_is_a_flight_of_its_own() -> None:
     """A duplicated message is seen twice, from the same sender to the same node."""
     flights = Flights()
