@@ -38,10 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dynalab {options.command}: {error}", file=sys.stderr)
         return NOT_UNDERSTOOD
     except (DynalabError, OSError) as error:
-        print(f"dynalab {options.command}: {error}", file=sys.stderr)
+        print(f"dynalab {options.command}: {_words(error)}", file=sys.stderr)
         return FAILED if getattr(error, "definite", True) else UNKNOWN
     except KeyboardInterrupt:
         return FAILED
+
+
+def _words(error: Exception) -> str:
+    """What an error says, without the system's number for it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -61,6 +61,7 @@ def _carry_out(chosen: list[str], options: argparse.Namespace) -> list[Done]:
     from dynalab.bench.experiments.frame import Run
     from dynalab.bench.experiments.page import Done, write_files, write_page
 
+    options.out.mkdir(parents=True, exist_ok=True)  # Now, not after minutes of measuring.
     done: list[Done] = []
     for name in chosen:
         each, size = experiment(name), "quick" if options.quick else "full"

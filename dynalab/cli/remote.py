@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
@@ -98,6 +99,8 @@ class Remote:
                 f"nothing answers at {self._url} ({error.reason}); start a cluster with `dynalab up`, "
                 "or say where it is with --url"
             ) from None
+        except (HTTPException, OSError) as error:
+            raise _broken_off(request, error) from None
 
     def _port_of(self, node: str) -> str:
         ports = {each["node"]: each["port"] for each in self.ask("GET", "/admin/ring")["nodes"]}
@@ -106,6 +109,15 @@ class Remote:
         parts = urlsplit(self._url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         return f"{parts.scheme}://{host}:{ports[node]}"
+
+
+def _broken_off(request: Request, error: Exception) -> DynalabError:
+    """The connection ended between the request and its whole answer."""
+    changes = request.get_method() != "GET"
+    what = "it may have been done, or may yet be: look, then decide" if changes else "nothing was changed; ask again"
+    broken = DynalabError(f"{request.host} took the request and broke off ({error or type(error).__name__}); {what}")
+    broken.definite = not changes
+    return broken
 
 
 def key_path(key: str, head: str = "/kv/") -> str:

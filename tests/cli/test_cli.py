@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -80,6 +82,61 @@ def test_help_is_quick_to_load() -> None:
     program = f"import sys, dynalab.cli; dynalab.cli.parser(); print(sorted(set(sys.modules) & {heavy!r}))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--minutes", "-1"], "--minutes must be above 0"),
+        (["--minutes", "nan"], "--minutes must be above 0"),
+        (["--clients", "0"], "--clients must be from 1 to 64; got 0"),
+        (["--faults", "-1"], "--faults must be from 0 to 16; got -1"),
+        (["--report", "/nowhere/at/all.json"], "/nowhere/at is none"),
+    ],
+)
+def test_torture_refuses_what_cannot_be(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nonsense ends with 2 and a reason, before any process is started."""
+    assert main(["torture", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named_without_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system's own error number says nothing to a person."""
+    assert main(["up", "nowhere.toml"]) == 1
+    assert capsys.readouterr().err == "dynalab up: nowhere.toml: No such file or directory\n"
+
+
+def test_results_that_cannot_be_written_are_refused_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder is made before anything is measured."""
+    (tmp_path / "file").write_text("here", encoding="utf-8")
+    assert main(["experiment", "all", "--out", str(tmp_path / "file" / "results")]) == 1
+    said = capsys.readouterr().err
+    assert "Not a directory" in said
+    assert "%" not in said, "nothing was measured"
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
+@pytest.mark.parametrize(("command", "code"), [(["put", "cart", "milk"], 2), (["get", "cart"], 1)])
+def test_an_answer_that_breaks_off_leaves_a_write_unknown(
+    answer: bytes, command: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node that dies between request and answer: a put exits 2, nobody knows; a get exits 1, nothing was changed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def break_off() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        server = threading.Thread(target=break_off)
+        server.start()
+        assert main([*command, "--url", f"http://127.0.0.1:{listening.getsockname()[1]}"]) == code
+        server.join()
+    assert "broke off" in capsys.readouterr().err
 
 
 # --- lab --------------------------------------------------------------------------------------------------------------
