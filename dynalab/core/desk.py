@@ -57,14 +57,17 @@ class Desk:
         self.counters: dict[str, int] = {}
         self._effects: list[Effect] = []
         self._silence_us = config.ping_ms * SILENT_PINGS * 1000 or 1 << 62
+        #: the last event; an inspection moves `now_us` too, and must not hide a stop
+        self._handled_us = 0
         self._stopped_us = 0
         self._awake_us = -AWAKE_US
 
     def begin(self, now_us: int, wall_us: int) -> None:
         """The next event is handled."""
-        if self.now_us and now_us - self.now_us > self._silence_us:
-            self._stopped_us, self._awake_us = self.now_us, now_us
+        if self._handled_us and now_us - self._handled_us > self._silence_us:
+            self._stopped_us, self._awake_us = self._handled_us, now_us
         self.now_us, self.wall_us = now_us, wall_us
+        self._handled_us = now_us
         self.events += 1
 
     def sent_us(self) -> int:

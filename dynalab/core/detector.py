@@ -91,9 +91,11 @@ class FailureDetector:
 
         With `asked_us`, the time of the question it left unanswered, one that has answered something since is spared:
         then the question was lost, not the peer.
+        Soon after a stop of this node itself everybody is: their answers came meanwhile, and wait to be heard.
         """
         known = self._peer(peer)
         spared = asked_us is not None and known.answered_us > asked_us
+        spared = spared or self.desk.sent_us() < self.desk.now_us
         if not known.suspected and not spared:
             known.suspected = True
             self.suspects.add(peer)

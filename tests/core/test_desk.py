@@ -49,3 +49,18 @@ def test_a_hint_that_waited_for_a_stopped_node_is_as_old_as_the_stop():
     for passed_us in range(PERIOD_US, AWAKE_US, PERIOD_US):
         node.handle(TimerFired("ping"), woken_us + passed_us, 0)
     assert _kept_us(node, b"fresh", woken_us + AWAKE_US) == woken_us + AWAKE_US
+
+
+def test_nobody_is_suspected_for_what_was_not_heard_during_a_stop():
+    """Timers of questions fire at once when a stopped node goes on; their answers wait behind them (S30)."""
+    node = _started(born_us=0)
+    node.handle(TimerFired("ping"), 400_000, 400_000)
+    node.inspect(7_000_000)
+    node.handle(TimerFired("ping"), 7_000_000, 7_000_000)
+    detector = node.membership.detector
+    detector.suspect("B", "an exchange timed out")
+    assert detector.believes_up("B")
+    for passed_us in range(PERIOD_US, AWAKE_US + 1, PERIOD_US):
+        node.handle(TimerFired("ping"), 7_000_000 + passed_us, 0)
+    detector.suspect("B", "an exchange timed out")
+    assert not detector.believes_up("B")
