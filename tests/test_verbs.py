@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from dynalab import InvalidSetting
-from dynalab.core.errors import InvalidPartition, InvalidQuorum
+from dynalab.core.errors import InvalidPartition, InvalidQuorum, NotSettled
 from dynalab.live.cluster import Cluster
 from dynalab.sim.cluster import Simulation
 
@@ -58,6 +59,18 @@ def test_many_refuses_what_is_no_list_and_unknown_options(start: Any) -> None:
         assert "get has no option 'w'; it has n, r, timeout_ms, via" in str(wrong)
         assert [got.found for got in right] == [False, False]
         assert options == {"via": "A", "r": 1}
+
+
+@pytest.mark.parametrize("start", [Simulation, Cluster])
+def test_a_joiner_that_crashed_before_anybody_heard_of_it_joins_after_all(start: Any) -> None:
+    """The wish to join survives a crash of the joiner: recovered, it asks again (4.8.1)."""
+    with start(3, gossip_ms=100) as cluster:
+        with contextlib.suppress(NotSettled):
+            cluster.join("F", timeout_ms=0)
+        cluster.crash("F")
+        cluster.recover("F")
+        cluster.settle(timeout_ms=30_000)
+        assert cluster.inspect("A")["members"]["F"] == "up"
 
 
 @pytest.mark.parametrize("start", [Simulation, Cluster])

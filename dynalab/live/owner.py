@@ -15,7 +15,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
@@ -111,21 +111,21 @@ class Owner:
 
     # Nodes -------------------------------------------------------------------------------------
 
-    def found(self, names: Iterable[str]) -> None:
+    def found(self, names: Sequence[str]) -> None:
         """Start the founding nodes."""
-        names = list(names)
         for node in names:
             self.roll.add(node)
         self._founders = founding(names, self.config)
-        self._start(names, self._founders, lost={node: node in self._founded_before for node in names})
+        self._start(list(names), self._founders, lost={node: node in self._founded_before for node in names})
         if self.config.data_dir is not None:
             remember_founding(self._data, {*self._founded_before, *names})
 
     def recover(self, node: str, wipe: bool) -> None:
-        """Start a crashed node again."""
+        """Start a crashed node again; one that nobody has heard of yet still wants to join."""
         if wipe:
             emptied(node_folder(self._data, node))
-        self._start([node], self.history(), lost={node: True})
+        members = self.history()
+        self._start([node], members, {node: True}, joining=node not in {member.node for member in members})
 
     def join(self, node: str, config: Config) -> None:
         """Start a new node, which asks to be in the ring; one that was here before has nothing of its former life."""
@@ -243,8 +243,7 @@ class Owner:
 
     def _answers(self, futures: dict[str, Future[Answer]]) -> dict[str, Answer]:
         self._await(futures.items())
-        done = {node: future for node, future in futures.items() if future.done() and future.exception() is None}
-        return {node: future.result() for node, future in done.items()}
+        return {node: each.result() for node, each in futures.items() if each.done() and each.exception() is None}
 
     def _await(self, futures: Iterable[tuple[str, Future[Answer]]]) -> None:
         """Until every node that runs has answered; paused ones will when they go on.

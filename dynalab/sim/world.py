@@ -82,7 +82,8 @@ class World(Loop):
         host.disk = host.disk.after_crash(wipe)
         host.node = self._new_node(host)
         host.state = UP
-        self._begin(host, cause)
+        known = {member.node for member in self.members()}  # One that nobody has heard of yet still wants to join.
+        self._begin(host, cause, joining=name not in known)
 
     def _act_pause(self, said: str, name: str) -> None:
         self._fault(said)
