@@ -6,16 +6,21 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from dynalab.cli.shown import print_json
+
 HELP = "say in words how far an exercise is: not started, not yet, passed"
 EXAMPLES = (
     "dynalab check 03                  exercises/03-quorums.ipynb, here or in the clone",
     "dynalab check ~/my/03-quorums.ipynb",
+    "dynalab check 03 --json           for programs",
 )
+RESULT = ("task", "status", "points", "most", "text")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("exercise", help="a number, a name, or a notebook")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +38,11 @@ def run(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"{path} is no exercise of this course")
     with tempfile.TemporaryDirectory(prefix="dynalab-check-") as folder, Runs(Path(folder)) as runs:
         graded = grade(path, key, "you", runs, CLASSROOM_SEED, with_notebook=False)
+    if options.json:
+        tasks = [{name: getattr(result, name) for name in RESULT} for result in graded.results]
+        told = {"score": graded.score, "most": graded.most, "tasks": tasks, "notes": list(graded.notes)}
+        print_json({"notebook": path.name, **told})
+        return DONE if graded.score == graded.most else FAILED
     print(f"{path.name}: {graded.score} of {graded.most} points")
     for result in graded.results:
         print(f"  {result.task:<18} {result.status:<12} {result.points}/{result.most}")

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dynalab.cli.shown import print_json
+
 if TYPE_CHECKING:
     from dynalab.course.grader import Grade
 
@@ -18,7 +20,9 @@ EXAMPLES = (
     "dynalab grade submissions/ --out grades/",
     "dynalab grade submissions.zip --out grades/ --roster roster.csv --exercise 03",
     "dynalab grade ann.ipynb --gradescope results.json",
+    "dynalab grade submissions/ --json            for programs: who has how many points",
 )
+GRADE = ("student", "exercise", "score", "most")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=cores, help=f"submissions graded at once (default: {cores})")
     parser.add_argument("--solutions", type=Path, help="the keys (default: solutions/ in the clone)")
     parser.add_argument("--gradescope", type=Path, help="one results.json of all that is here, as of one student")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the summary")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,10 +73,18 @@ def run(options: argparse.Namespace) -> int:
     if options.gradescope:
         options.gradescope.parent.mkdir(parents=True, exist_ok=True)
         options.gradescope.write_text(json.dumps(gradescope(grades, odd), indent=1) + "\n", encoding="utf-8")
+    if options.json:
+        graded = [{name: getattr(each, name) for name in GRADE} | {"flags": list(each.flags)} for each in grades]
+        print_json({"seed": options.seed, "graded": graded, "not_taken": odd, "out": str(options.out)})
+    else:
+        _print(grades, odd, options)
+    return DONE if grades else FAILED
+
+
+def _print(grades: list[Grade], odd: list[str], options: argparse.Namespace) -> None:
     for line in odd:
         print(f"not taken: {line}")
     print(f"{len(grades)} graded with seed {options.seed}; {options.out / 'summary.html'} has the summary")
-    return DONE if grades else FAILED
 
 
 def _progress(done: int, of: int, grade: Grade) -> None:
