@@ -64,12 +64,14 @@ class Case:
         random: chance that follows from the seed and the task.
         hint: what the student is told in any case of failure.
         is_hidden: whether these are the grader's further cases.
+        has_answered: whether any call of the answer came back with something.
     """
 
     def __init__(self, task: str, hint: str, seed: str, answer_ms: int = ANSWER_MS) -> None:
         self.is_hidden = seed.endswith(HIDDEN)
         self.task = task
         self.hint = hint
+        self.has_answered = False
         self.random = Random(f"{seed}:{task}")
         self._guard = run_guarded(answer_ms, on_print=_printed)
 
@@ -79,6 +81,15 @@ class Case:
         Raises:
             CheckFailed: it raised, or did not answer in time.
         """
+        came = self._asked(function, arguments, named)
+        self.has_answered = True
+        return came
+
+    def made(self, kind: type) -> Any:
+        """An object of the answer's class."""
+        return self._asked(kind, (), kind.__name__)
+
+    def _asked(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: str) -> Any:
         name = named or getattr(function, "__name__", "your function")
         tried = f"{name}({', '.join(shown(argument, 120) for argument in arguments)})"
         if not callable(function):
@@ -126,7 +137,10 @@ class Case:
         """What to raise when an answer, or the cluster that runs it, failed."""
         told = getattr(error, "traceback", "") or str(error)
         if "raised NotImplementedError" in str(error) or "NotImplementedError" in told:
-            return self._not_started()
+            unfinished = self.failure(
+                tried, "it raised NotImplementedError", "an answer: some part is still to be written"
+            )
+            return unfinished if self.has_answered else self._not_started()
         if isinstance(error, PartFailed):
             came = re.sub(r"^the part '[^']*' (?=raised|did)", "it ", str(error))
             came += f"\n{error.traceback[-800:]}" if error.traceback else ""
@@ -261,7 +275,7 @@ def shown(value: Any, most: int = SHOWN_MAX) -> str:
 
 def _instance(case: Case, answer: Any) -> Any:
     """A class is used through one object of it."""
-    return case.ask(answer, named=answer.__name__) if isinstance(answer, type) else answer
+    return case.made(answer) if isinstance(answer, type) else answer
 
 
 def _has(case: Case, part: Any, methods: Sequence[str]) -> None:

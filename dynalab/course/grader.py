@@ -143,7 +143,7 @@ def _opinions(key: Key, open_: dict[str, str], seed: str, runs: Runs, folder: Pa
         ended = runs.run("opinion", room, OPINION_S, {}, given, alone=not waiting)
         lines = {line["task"]: line for line in _lines(ended.output)}
         for task, line in lines.items():
-            verdicts[task] = ("passed", "") if line["passed"] else ("not yet", line["text"])
+            verdicts[task] = (line["verdict"], line["text"])
         late = [task for task, line in lines.items() if line["late"]]
         if unheard := [task for task in asked if task not in lines]:  # The first of them stopped the run.
             text = f"your answer stopped the check: {ended.why or _last(ended.output)}"

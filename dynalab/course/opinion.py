@@ -5,7 +5,7 @@ Here the check runs in this process, and the answer in another (answerer.py), a 
 only plain values cross. What runs in a cluster there, runs in the simulation here.
 
 `main` reads ``{"seed": ..., "answers": {task: source}, "names": {task: [name]}}``
-as JSON on standard input, and writes one line ``{"task", "passed", "text", "late"}`` per task, as soon as it is known.
+as JSON on standard input, and writes one line ``{"task", "verdict", "text", "late"}`` per task, as soon as it is known.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from dynalab.core.errors import PartFailed
-from dynalab.course.checking import ANSWER_MS, HIDDEN, CheckFailed, checks
+from dynalab.course.checking import ANSWER_MS, HIDDEN, NOT_YET, PASSED, CheckFailed, checks
 
 LOAD_S = 2.0
 WALL_PER_CPU = 15
@@ -155,10 +155,10 @@ class Remote:
 
 
 class Opinion(NamedTuple):
-    """Whether an answer is right, what the check says otherwise, and whether that is for the time it took."""
+    """How an answer is, what the check says of it, and whether that is for the time it took on a busy machine."""
 
     task: str
-    passed: bool
+    verdict: str
     text: str = ""
     late: bool = False
 
@@ -172,14 +172,14 @@ def second_opinion(task: str, source: str, names: list[str], seed: str) -> Opini
             for cases in (seed, seed + HIDDEN):
                 judge.judge(things, cases, WALL_PER_CPU * ANSWER_MS * 2)
         except CheckFailed as failed:
-            text = str(failed)
+            return Opinion(task, failed.verdict, str(failed)[:4_000], answerer.is_late)
         except AnswerFailed as failed:
             text = f"CHECK {task}: NOT YET\n  your cell cannot be run by itself: {failed}\n{failed.traceback}".rstrip()
         except Exception as error:  # noqa: BLE001 - whatever an answer provoked, it is not right
             text = f"CHECK {task}: NOT YET\n  {type(error).__name__}: {str(error)[:500]}"
         else:
-            return Opinion(task, passed=True)
-        return Opinion(task, passed=False, text=text[:4_000], late=answerer.is_late)
+            return Opinion(task, PASSED)
+        return Opinion(task, NOT_YET, text[:4_000], answerer.is_late)
 
 
 def main() -> int:

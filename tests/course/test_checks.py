@@ -49,8 +49,9 @@ def test_a_check_passes_the_solution(path, task, seed, capsys):
     assert said.err == ""
 
 
+@pytest.mark.parametrize("seed", [CLASSROOM_SEED, *SEEDS])
 @pytest.mark.parametrize(("path", "task"), TASKS, ids=[task for _, task in TASKS])
-def test_a_check_fails_the_untouched_exercise(path, task):
+def test_a_check_fails_the_untouched_exercise(path, task, seed):
     """What students get is not started, and earns nothing."""
     names = judged_names(path)[task]
     source = without_solution(cells(path)[task])
@@ -59,7 +60,7 @@ def test_a_check_fails_the_untouched_exercise(path, task):
     except NotImplementedError:
         answers = [None] * len(names)
     with pytest.raises(CheckFailed) as failed:
-        checks()[task](*answers)
+        checks()[task].judge(answers, seed)
     assert failed.value.verdict == NOT_STARTED
 
 
@@ -98,3 +99,39 @@ def test_exercises_are_what_the_solutions_build():
     stored = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "exercises").glob("*.ipynb")}
     assert stored == built
     assert not [name for name, text in stored.items() if "SOLUTION" in text or "HIDDEN" in text]
+
+
+HALF = """
+class MySiblings:
+    def put(self, state, node, value, context):
+        clock = {actor: max(state["clock"].get(actor, 0), context["clock"].get(actor, 0))
+                 for actor in [*state["clock"], *context["clock"]]}
+        for actor, counter in context["dots"]:
+            clock[actor] = max(clock.get(actor, 0), counter)
+        clock[node] = clock.get(node, 0) + 1
+        def seen(dot):
+            return context["clock"].get(dot[0], 0) >= dot[1] or list(dot) in [list(each) for each in context["dots"]]
+        kept = [version for version in state["versions"] if not seen(version["dot"])]
+        return {"clock": clock, "versions": [*kept, {"dot": [node, clock[node]], "value": value}]}
+
+    def merge(self, left, right):
+        raise NotImplementedError()
+"""
+CLUMSY = {
+    "a part is still to be written": (HALF, "clocks-3", "some part is still to be written"),
+    "a method is missing": ("class MySiblings:\n    put = 1", "clocks-3", "it lacks put, merge"),
+    "its objects cannot be made": ("class MySiblings:\n    def __init__(self, node): ...", "clocks-3", "TypeError"),
+    "no function": ("MySiblings = 5\ndef owner(): ...\nowner = 5", "ring-1", "5 is no function"),
+    "prints instead of returning": ("def owner(tokens, position):\n    print('A')", "ring-1", "end in a return?"),
+    "never ends": ("def owner(tokens, position):\n    while True: pass", "ring-1", "did not answer within 2000 ms"),
+    "fails": ("def owner(tokens, position):\n    return tokens[9]", "ring-1", "it raised IndexError"),
+}
+
+
+@pytest.mark.parametrize("clumsy", CLUMSY)
+def test_a_check_says_what_is_wrong_with_a_clumsy_answer(clumsy):
+    """What students do by mistake is told in the check's words, never as an error of the check."""
+    source, task, words = CLUMSY[clumsy]
+    with pytest.raises(CheckFailed, match=words.replace("?", r"\?")) as failed:
+        checks()[task](*loaded(source, ["MySiblings" if task == "clocks-3" else "owner"]))
+    assert failed.value.verdict == NOT_YET

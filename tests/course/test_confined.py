@@ -103,7 +103,7 @@ def _cell(tmp_path: Path, count: int, after: str) -> str:
 def test_children_left_behind_are_ended(runs: Runs, tmp_path: Path, pipe: int) -> None:
     """Twenty children of a right answer end with its run."""
     ended = _run(runs, tmp_path, _cell(tmp_path, 20, RIGHT))
-    assert json.loads(ended.output)["passed"], ended
+    assert json.loads(ended.output)["verdict"] == "passed", ended
     assert _came(pipe) == 20
 
 
@@ -135,7 +135,7 @@ def test_a_run_may_not_end_its_watchers(tmp_path: Path, pipe: int, tmp_path_fact
         ended = _run(runs, tmp_path, cell)
         assert ended.why in LOST
         (tmp_path / "next").mkdir()
-        assert json.loads(_run(runs, tmp_path / "next", RIGHT).output)["passed"]
+        assert json.loads(_run(runs, tmp_path / "next", RIGHT).output)["verdict"] == "passed"
 
 
 def test_the_end_of_the_grader_ends_its_runs(tmp_path: Path, pipe: int) -> None:
