@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -54,9 +58,24 @@ def node_processes(running: Cluster) -> list[psutil.Process]:
     return nodes
 
 
-def commits(running: Cluster) -> int:
-    """Commits of all nodes since they started; in the durable mode each is one sync."""
-    return sum(node["transport"].get("counters", {}).get("commits", 0) for node in running.metrics()["nodes"].values())
+def syncs(running: Cluster) -> int:
+    """How often the nodes have waited for their disks since they started; the storage engine `log` counts it."""
+    return sum(int(node["transport"]["syncs"]["count"]) for node in running.metrics()["nodes"].values())
+
+
+def sync_us(folder: Path, writers: int = 3, size: int = 10_000, rounds: int = 50) -> float:
+    """How long this disk takes for one fsync, while so many writers append `size` bytes and sync, each its own file."""
+
+    def write(name: int) -> float:
+        with (folder / f"sync{name}").open("wb", buffering=0) as file:
+            begun = time.perf_counter()
+            for _ in range(rounds):
+                file.write(bytes(size))
+                os.fsync(file.fileno())
+            return (time.perf_counter() - begun) / rounds * 1e6
+
+    with ThreadPoolExecutor(writers) as pool:
+        return median(pool.map(write, range(writers)))
 
 
 def start_ms(nodes: int) -> float:

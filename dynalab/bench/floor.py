@@ -1,7 +1,7 @@
 """The yardstick: three processes that exchange the messages of a put (N=3, W=2) or get (R=2), and do nothing else.
 
 No node can be faster than this on the same machine in the same minutes, so every figure is a ratio to it.
-One frame is one message: a number for its kind, a request number, and a payload as long as dynalab's own.
+One frame is one message: a number for its kind, a request number, a key and, where one travels, a value of 100 bytes.
 
     client -> A      put              client -> A      get
     A -> B, C        replica put      A -> B, C        replica get

@@ -21,6 +21,9 @@ INTERVALS_KEPT = 100
 """How many ping intervals the detector remembers of each peer."""
 
 
+LN_10 = math.log(10)
+
+
 def phi(silent_ms: float, mean_interval_ms: float) -> float:
     """How surprising a silence is: minus log10 of the chance that it lasts so long (phi accrual).
 
@@ -36,7 +39,7 @@ def phi(silent_ms: float, mean_interval_ms: float) -> float:
     """
     if not mean_interval_ms > 0:
         raise ValueError(f"mean_interval_ms must be above 0; got {mean_interval_ms!r}")
-    return max(silent_ms, 0.0) / (mean_interval_ms * math.log(10))
+    return max(silent_ms, 0.0) / (mean_interval_ms * LN_10)
 
 
 class _Peer:
@@ -47,6 +50,18 @@ class _Peer:
         self.answered_us = -1
         self.intervals_us: deque[int] = deque(maxlen=INTERVALS_KEPT)
         self.suspected = False
+        self._sum_us = 0
+
+    def add_interval(self, interval_us: int) -> None:
+        """One more time between two signs of life; of many the oldest is forgotten."""
+        if len(self.intervals_us) == INTERVALS_KEPT:
+            self._sum_us -= self.intervals_us[0]
+        self._sum_us += interval_us
+        self.intervals_us.append(interval_us)
+
+    def mean_us(self, floor_us: int) -> float:
+        """The mean of the intervals, at least `floor_us`."""
+        return max(self._sum_us / len(self.intervals_us), floor_us) if self.intervals_us else floor_us
 
 
 class FailureDetector:
@@ -71,7 +86,9 @@ class FailureDetector:
 
     def heard(self, peer: str) -> bool:
         """A sign of life; answers whether a suspicion ended."""
-        known = self._peer(peer)
+        return self._alive(peer, self._peers.get(peer) or self._peer(peer))
+
+    def _alive(self, peer: str, known: _Peer) -> bool:
         known.answered_us = self.desk.now_us
         if known.suspected:
             self._trust(peer, known)
@@ -80,11 +97,11 @@ class FailureDetector:
 
     def heard_ping(self, peer: str) -> bool:
         """A ping was answered: a sign of life, and one more interval; answers whether a suspicion ended."""
-        known = self._peer(peer)
+        known = self._peers.get(peer) or self._peer(peer)
         if not known.suspected:
-            known.intervals_us.append(self.desk.now_us - known.heard_us)
+            known.add_interval(self.desk.now_us - known.heard_us)
         known.heard_us = self.desk.now_us
-        return self.heard(peer)
+        return self._alive(peer, known)
 
     def suspect(self, peer: str, why: str, asked_us: int | None = None) -> None:
         """Believe from now on that `peer` is down.
@@ -118,8 +135,7 @@ class FailureDetector:
         """How surprising the peer's silence is now."""
         known = self._glance(peer)
         floor_us = max(self.desk.config.ping_ms, 1) * 1000
-        mean_us = sum(known.intervals_us) / len(known.intervals_us) if known.intervals_us else floor_us
-        return phi((self.desk.now_us - known.heard_us) / 1000, max(mean_us, floor_us) / 1000)
+        return phi((self.desk.now_us - known.heard_us) / 1000, known.mean_us(floor_us) / 1000)
 
     def forget_all_but(self, peers: Collection[str]) -> None:
         """Keep nothing of nodes that are no peers any more: names that come and go must not add up."""

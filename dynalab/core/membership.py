@@ -127,6 +127,8 @@ class Membership:
         self.history: tuple[Member, ...] = ()
         self.digest = b""
         self.version = 0
+        #: all other nodes that have not left, sorted
+        self._peers: list[str] = []
         #: {node: its latest event}
         self.latest: dict[str, Member] = {}
         self._placement = Placement(Ring({}), Ring({}))
@@ -162,8 +164,7 @@ class Membership:
 
     def peers(self) -> list[str]:
         """All other nodes that have not left, sorted."""
-        here = self.desk.name
-        return sorted(node for node, event in self.latest.items() if event.status != "left" and node != here)
+        return list(self._peers)
 
     def walk(self, position: int) -> tuple[str, ...]:
         """Homes and fallbacks of a position, by the ring that answers now."""
@@ -219,6 +220,8 @@ class Membership:
         self.history = history
         self.digest = hashlib.blake2b(repr(history).encode(), digest_size=16).digest()
         self.latest = {event.node: event for event in history if event.status in STATUSES}
+        here = self.desk.name
+        self._peers = sorted(node for node, event in self.latest.items() if event.status != "left" and node != here)
         self._placement = placement(history, config.strategy, config.tokens, config.partitions)
         self.version += 1
         return True
@@ -285,8 +288,9 @@ class Membership:
             peers = [peer for peer in peers if peer in neighbours]
         self.detector.tick(peers)
         self._pings += 1
+        ping = Ping(self._pings)
         for peer in peers:
-            self.desk.send(peer, Ping(self._pings))
+            self.desk.send(peer, ping)
 
     def on_ping(self, sender: str, message: Ping) -> None:
         """Answer; the answer, not the ping, is the sign that both directions work."""

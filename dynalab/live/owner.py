@@ -69,8 +69,7 @@ class Owner:
 
     def __init__(self, config: Config, parts: Parts, keeper: str = KEEPER) -> None:
         self.config = config
-        self.parts = parts
-        self.has_parts = bool(parts.given())
+        self.parts, self.has_parts = parts, bool(parts.given())
         self.faults = Faults()
         self.tally = Tally()
         self.origin_ns = time.monotonic_ns()

@@ -115,9 +115,9 @@ class Loop:
 
     def run_until(self, until_us: int) -> None:
         """Carry out all that is due up to `until_us`, which is the time then."""
-        heap = self._heap
+        heap, pop = self._heap, heappop
         while heap and heap[0][0] <= until_us:
-            entry = heappop(heap)
+            entry = pop(heap)
             self.now_us = entry[0]
             self.steps += 1
             entry[2](entry)
@@ -191,7 +191,8 @@ class Loop:
         elif not self.network.is_whole and self.network.is_cut(sender, to):
             self.record.drop(self.now_us, sender, to, sent, "cut")
         else:
-            self._handle(host, Received(sender, message), self.record.receive(self.now_us, to, sender, sent))
+            heard = self.record.receive(self.now_us, to, sender, sent) if self.record.on else 0
+            self._handle(host, Received(sender, message), heard)
 
     def _fire(self, entry: Entry) -> None:
         _, token, _, host, name, cause = entry

@@ -56,7 +56,8 @@ class Network:
         link = (sender, to)
         arrival = now_us + self._draw_us()
         latest = self._latest.get(link, 0)
-        arrival = max(arrival, latest)
+        if latest > arrival:
+            return latest
         self._latest[link] = arrival
         return arrival
 

@@ -67,10 +67,12 @@ class Record:
 
     def send(self, time_us: int, node: str, peer: str, message: Any, cause: int) -> int:
         """Write down that `message` left `node`; answers the seq."""
-        shape = SHAPES[type(message)]
-        size = shape.size(message) if shape.size else 0
         self.sent += 1
-        self.bytes += size
+        shape = SHAPES[type(message)]
+        size = 0
+        if shape.size is not None:
+            size = shape.size(message)
+            self.bytes += size
         if not self.on:
             return 0
         key = message[shape.key] if shape.key >= 0 else b""

@@ -1,0 +1,59 @@
+"""What the bench measures is really done: every figure has a target, and small versions of them come out right."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynalab.bench import cluster as ours
+from dynalab.bench import floor, simulated
+from dynalab.bench.figures import FIGURES, Figure
+
+
+def test_every_figure_has_a_name_of_its_own_and_a_target() -> None:
+    """The table names each figure once; all targets are above 0."""
+    assert len({figure.name for figure in FIGURES}) == len(FIGURES)
+    assert all(figure.target > 0 and figure.rounds >= 1 for figure in FIGURES)
+
+
+@pytest.mark.parametrize(("values", "at_least", "met"), [([3, 1, 2], True, True), ([3, 1, 9], False, False)])
+def test_a_figure_is_judged_by_its_median(values: list[float], at_least: bool, met: bool) -> None:
+    """The median of the rounds meets the target or misses it; the spread is shown beside it."""
+    left = iter(values)
+    result = Figure("x", "", 2, at_least, lambda: next(left)).run(lambda line: None)
+    assert (result["median"], result["spread"], result["met"]) == (sorted(values)[1], [min(values), max(values)], met)
+
+
+def test_a_merkle_exchange_sends_what_differs_and_little_else() -> None:
+    """Ten of 2,000 keys are missing: their bytes travel, and those of the paths to them, far less than everything."""
+    share = simulated.merkle_share(2_000, 10)
+    assert 10 / 2_000 < share < 0.2
+
+
+def test_the_simulation_is_measured_by_what_it_did() -> None:
+    """Puts are answered, events are counted, a join brings its node in."""
+    assert simulated.puts_per_second(50) > 0
+    assert simulated.events_against_heapq(2_000) > 0
+    took_s, peak_mb = simulated.large_join_s(nodes=5, keys=50)
+    assert took_s > 0
+    assert peak_mb > 0
+    assert simulated.put_cost_growth(10, 20) > 0
+
+
+@pytest.mark.live
+def test_the_yardstick_answers_what_it_is_asked() -> None:
+    """Three processes answer all puts and gets; the client counts every one."""
+    for kind in ("put", "get"):
+        rate = floor.measure(kind, 4, 50)
+        assert rate.per_second > 0
+        assert rate.p50_us <= rate.p99_us
+
+
+@pytest.mark.live
+def test_a_durable_cluster_counts_its_syncs(tmp_path) -> None:
+    """Each of two nodes syncs every put that stands alone; a disk has a sync time of its own."""
+    with ours.cluster(2, n=2, r=1, w=2, **ours.DURABLE, data_dir=str(tmp_path / "data")) as running:
+        before = ours.syncs(running)
+        for number in range(5):
+            running.put(f"k{number}", number)
+        assert ours.syncs(running) - before >= 10
+    assert ours.sync_us(tmp_path, writers=1, rounds=2) > 0
