@@ -42,9 +42,10 @@ def _is_buried(operation: Operation, event: Event, events: list[Event]) -> bool:
     context = operation.context
     if context is None or event.dot is None or event.deleted or not context.covers(event.dot):
         return False
-    shown = {seen.dot for seen in operation.seen}
-    heard = [other for other in events if other is not event and (other.dot is None or context.covers(other.dot))]
-    return event.dot not in shown and not any(other.maybe_replaced(event.dot) for other in heard)
+    if any(seen.dot == event.dot for seen in operation.seen):
+        return False
+    heard = (other for other in events if other is not event and (other.dot is None or context.covers(other.dot)))
+    return not any(other.maybe_replaced(event.dot) for other in heard)
 
 
 def _greedy(operation: Operation, event: Event) -> Violation:

@@ -121,8 +121,8 @@ def extinct(trace: Iterable[TraceEvent], crash_forgets: bool = False) -> set[tup
     #: {key: dots that somebody knows}
     alive: dict[str, set[Dot]] = {}
     gone: set[tuple[str, Dot]] = set()
-    for event in without_gaps(trace):
-        ends = event.kind in ("fault", "forget")
+    for event in _kinds(trace, "fault", "forget", *_STORING):
+        ends = event.kind == "forget" or knowledge.wiped_by(event)
         keys = ([text_of(event.key)] if event.key else list(alive)) if ends else []
         before = {key: knowledge.known_dots(key, alive.get(key, ())) for key in keys}
         knowledge.follow(event)
@@ -163,16 +163,23 @@ def without_gaps(trace: Iterable[TraceEvent]) -> list[TraceEvent]:
         TraceHasGaps: a sequence number is missing.
     """
     events = list(trace)
-    for before, event in zip([0, *(e.seq for e in events)], events, strict=False):
-        if event.seq != before + 1:
-            raise TraceHasGaps(f"the trace has no events between {before} and {event.seq}: it cannot be judged")
+    numbers = [event.seq for event in events]
+    if numbers != list(range(1, len(events) + 1)):
+        before, after = next(pair for pair in zip([0, *numbers], numbers, strict=False) if pair[1] != pair[0] + 1)
+        raise TraceHasGaps(f"the trace has no events between {before} and {after}: it cannot be judged")
     return events
+
+
+def _kinds(trace: Iterable[TraceEvent], *kinds: str) -> Iterator[TraceEvent]:
+    """The events of these kinds, of a trace without gaps."""
+    wanted = frozenset(kinds)
+    return (event for event in without_gaps(trace) if event.kind in wanted)
 
 
 def shrinking(trace: Iterable[TraceEvent], crash_forgets: bool = False) -> Iterator[Violation]:
     """I8: a node that stored a state and forgot a write it had heard of."""
     knowledge = Knowledge(crash_forgets)
-    for event in without_gaps(trace):
+    for event in _kinds(trace, "fault", "forget", *_STORING):
         lost = knowledge.follow(event)
         if lost:
             key = text_of(event.key)
@@ -187,7 +194,7 @@ def repeated_dots(trace: Iterable[TraceEvent], crash_forgets: bool = False) -> I
     #: {(key, dot): (node, request)}, {(node, request): (key, dot)}
     given: dict[tuple[str, Dot], tuple[str, str]] = {}
     made: dict[tuple[str, str], tuple[str, Dot]] = {}
-    for event in without_gaps(trace):
+    for event in _kinds(trace, "fault", "forget", "write"):
         if event.kind == "fault":
             forgot = _forgetful(str(event.detail.get("verb", "")), crash_forgets)
             made = {writer: what for writer, what in made.items() if writer[0] != forgot}
@@ -218,7 +225,7 @@ def early_answers(trace: Iterable[TraceEvent]) -> Iterator[Violation]:
     stored: dict[tuple[str, str], Known] = {}
     #: {(coordinator, request id): dot}
     made: dict[tuple[str, str], Dot] = {}
-    for event in without_gaps(trace):
+    for event in _kinds(trace, "reply", *_STORING):
         here = stored.setdefault((event.node, text_of(event.key)), Known()) if event.kind in _STORING else Known()
         if event.kind == "write":
             made[event.node, event.request] = _dot(event)

@@ -69,7 +69,9 @@ class Forest:
         """The tree over the records in one of the ring's key ranges."""
         self._sort_touched()
         index = self._ring.range_index(key_range.end)
-        tree = self._trees.setdefault(index, MerkleTree({}))
+        tree = self._trees.get(index)
+        if tree is None:
+            tree = self._trees[index] = MerkleTree({})
         for key in self._stale.pop(index, {}):
             record = self._store.get(key)
             if record is None:
