@@ -177,7 +177,7 @@ def _nbval(
         "notebook",
         folder,
         NOTEBOOK_S,
-        {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "DYNALAB_SEED": seed},
+        {"DYNALAB_SEED": seed},
         arguments=[*PYTEST, "--rootdir", str(folder), f"--dynalab-results={results}", str(notebook)],
         alone=alone,
     )

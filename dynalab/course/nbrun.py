@@ -125,5 +125,6 @@ def run(arguments: Sequence[str]) -> int:
     """Run pytest with these arguments; the one kernel it starts is forked from here."""
     kernel = Unborn()
     local_provisioner.launch_kernel = kernel.launched  # type: ignore[attr-defined, assignment]  # replaced
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # The ones a run needs are named.
     sys.argv = ["pytest", *arguments]
     return int(pytest.main(list(arguments)))

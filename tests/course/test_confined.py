@@ -10,8 +10,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from dynalab.course.grader import PYTEST
 from dynalab.course.jail import Apart
 from dynalab.course.runs import LOST, Runs
 from tests.course.answering import ROOT
@@ -150,3 +152,13 @@ def test_the_end_of_the_grader_ends_its_runs(tmp_path: Path, pipe: int) -> None:
     while waiting.poll(LIMIT_S * 1000) and os.read(pipe, 1000):
         pass
     assert os.read(pipe, 1) == b""
+
+
+def test_what_runs_are_forked_from_has_one_thread(tmp_path: Path, runs: Runs) -> None:
+    """A fork would inherit half of a second thread, so loading all that a notebook needs starts none."""
+    (tmp_path / "room").mkdir()
+    page = tmp_path / "room" / "page.ipynb"
+    page.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', encoding="utf-8")
+    ended = runs.run("notebook", page.parent, LIMIT_S, {}, arguments=[*PYTEST, str(page)])
+    assert ended.code == 5, ended  # Nothing to run was found, by a pytest that has loaded all.
+    assert psutil.Process(runs._process.pid).num_threads() == 1

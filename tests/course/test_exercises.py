@@ -88,7 +88,7 @@ def test_nbval_and_check_agree(path, runs, tmp_path):
     page.write_text(written(notebook), encoding="utf-8")
     by_check = grade(page, key, "ann", runs, CLASSROOM_SEED, with_notebook=False)
     arguments = [*PYTEST, "--rootdir", str(room), f"--dynalab-results={results}", str(page)]
-    runs.run("notebook", room, 120, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "DYNALAB_WORLD": "sim"}, "", arguments)
+    runs.run("notebook", room, 120, {"DYNALAB_WORLD": "sim"}, "", arguments)
     lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
     assert {line["task"]: line["passed"] for line in lines} == {
         result.task: result.status == "passed" for result in by_check.results
