@@ -32,8 +32,8 @@ from dynalab.course.transplant import Handed, Key, handed_in, is_stub, transplan
 SEED = "2007"
 """Grading uses another seed than the classroom; the year of the paper."""
 
-OPINION_S = 60.0
-NOTEBOOK_S = 90.0
+OPINION_S = 120.0
+NOTEBOOK_S = 180.0
 CELL_S = 30
 
 PYTEST = (

@@ -54,6 +54,8 @@ import sys
 from pathlib import Path
 from dynalab.course.runs import Runs
 from tests.course.test_confined import _run
+
+pytestmark = pytest.mark.timeout(300)  # For a busy machine; a run that hangs is ended by its own limit.
 with Runs(Path(sys.argv[1])) as runs:
     _run(runs, Path(sys.argv[1]), sys.argv[2])
 """

@@ -14,6 +14,8 @@ from dynalab.course.transplant import key_of
 from tests.course.answering import ROOT, SOLUTIONS, cells
 from tests.course.mutants import MUTANTS
 
+pytestmark = pytest.mark.timeout(300)  # For a busy machine; a run that hangs is ended by its own limit.
+
 MARKS = {"schema_version": int, "grade": bool, "locked": bool, "solution": bool, "task": bool, "grade_id": str}
 """nbgrader's cell metadata, schema 3; a graded cell has `points` as well, and nothing else is allowed."""
 

@@ -22,6 +22,8 @@ from dynalab.course.rules import broken_rules
 from tests.course.answering import ROOT, SOLUTIONS, cells
 from tests.course.hostile import ATTACKS, RIGHT, TASK, WRONG, Hostile, hostile_set, key, stored
 
+pytestmark = pytest.mark.timeout(900)  # For a busy machine; a run that hangs is ended by its own limit.
+
 HOSTILE = hostile_set()
 
 
