@@ -22,6 +22,7 @@ from dynalab.core.errors import (
     ValueTooLarge,
     WriteQuorumNotReached,
 )
+from dynalab.live.roll import NodeFailed
 
 logger = logging.getLogger("dynalab.http")
 
@@ -52,6 +53,7 @@ _STATUS: tuple[tuple[type[DynalabError], int], ...] = (
     (BadRequest, 400),
     (TooManySiblings, 409),
     (NodeIsDown, 503),
+    (NodeFailed, 503),
     (Overloaded, 503),
     (ReadQuorumNotReached, 503),
     (WriteQuorumNotReached, 503),
