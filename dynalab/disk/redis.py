@@ -8,6 +8,8 @@ The node's folder holds the name of its store in the server, and the mark.
 A store is one hash of names and values, and one sorted set of the names, for scans in order.
 A commit is one ``MULTI``; the server answers it when it is as durable as its own settings say,
 so those must be what the cluster promises: ``appendonly yes``, and ``appendfsync always`` for durable.
+A buffered cluster that wants the one durable write of 6.1 needs ``appendfsync always`` as well, on some servers:
+a server that syncs every second cannot be asked to do so at once.
 
 Rule 1: a server that keeps less than is promised is refused when the store is opened.
 Rule 2: a server that forgot commits is found out by the mark.
