@@ -16,7 +16,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("key")
+    parser.add_argument("key", help="a text of 1 to 1024 bytes")
     add_write_arguments(parser)
 
 

@@ -21,7 +21,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("key")
+    parser.add_argument("key", help="a text of 1 to 1024 bytes")
     parser.add_argument("--n", type=int, help="replicas to ask, at most the cluster's N")
     parser.add_argument("--r", type=int, help="answers to wait for (default: the cluster's R)")
     parser.add_argument("--raw", action="store_true", help="write the value's bytes and nothing else")

@@ -20,7 +20,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("node", nargs="?")
+    parser.add_argument("node", nargs="?", help="its name")
     parser.add_argument("--key", help="what every node holds of this key, instead")
     remote.add_arguments(parser, via=False)
 

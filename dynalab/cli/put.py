@@ -24,7 +24,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("key")
+    parser.add_argument("key", help="a text of 1 to 1024 bytes")
     parser.add_argument("value", nargs="?", help="a text; - reads it from the standard input")
     parser.add_argument("--parse", action="store_true", help="the value is JSON")
     parser.add_argument("--file", type=Path, help="the value is what this file holds")
