@@ -15,10 +15,12 @@ import pytest
 
 from dynalab.cli import main
 from dynalab.course.batch import grade_all, near_identical
+from dynalab.course.confined import Ended
 from dynalab.course.grader import Grade, Result, grade
 from dynalab.course.intake import Roster, Submission, submissions
 from dynalab.course.report import canvas, gradescope, write_all
 from dynalab.course.rules import broken_rules
+from dynalab.course.transplant import key_of
 from tests.course.answering import ROOT, SOLUTIONS, cells
 from tests.course.hostile import ATTACKS, RIGHT, TASK, WRONG, Hostile, hostile_set, key, stored
 
@@ -118,8 +120,6 @@ def test_copies_are_flagged(tmp_path):
     longer = cells(path)["ring-2"]
     renamed = longer.replace("chosen", "found").replace("    start", "    # mine\n    start")
     other = "def preference_list(tokens, position, n, avoid):\n    return sorted({node for _, node in tokens})[:n]"
-    from dynalab.course.transplant import key_of
-
     whole = key_of(path)
     grades = [Grade(name, whole.name, answers={"ring-2": text}) for name, text in (("ann", longer), ("bob", renamed))]
     assert near_identical([*grades, Grade("cy", whole.name, answers={"ring-2": other})], [whole]) == [
@@ -266,3 +266,32 @@ def test_a_bad_submission_never_stops_the_others(runs, tmp_path, monkeypatch):
     grades = grade_all(handed, runs, "2007", 2, lambda done, of, graded: None)
     assert [(each.score, each.results[0].status) for each in grades] == [(0, "look"), (1, "passed")]
     assert "not the student's fault" in grades[0].notes[0]
+
+
+class Busy:
+    """Runs on a busy machine: an opinion comes too late unless nothing else is running."""
+
+    def __init__(self, stopped: bool) -> None:
+        self.stopped = stopped
+        self.asked: list[tuple[list[str], bool]] = []
+
+    def run(self, kind, folder, limit_s, environment, given="", arguments=(), alone=False) -> Ended:
+        tasks = list(json.loads(given)["answers"])
+        self.asked.append((tasks, alone))
+        if self.stopped and not alone:
+            return Ended(None, "it took longer than 120 s", "")
+        late = {"verdict": "not yet", "text": "no answer within 2 s", "late": True}
+        right = {"verdict": "passed", "text": "", "late": False}
+        said = [json.dumps({"task": task} | (right if alone or task != "ring-2" else late)) for task in tasks]
+        return Ended(0, "", "\n".join(said))
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["late", "stopped"])
+def test_what_ran_out_of_time_is_run_once_more_alone(stopped):
+    """Late is not wrong: such a task is asked again with nothing beside it, and only such a task."""
+    path = SOLUTIONS[0]
+    busy = Busy(stopped)
+    graded = grade(path, key_of(path), "ann", busy, with_notebook=False)
+    assert graded.score == graded.most
+    again = ["ring-1", "ring-2", "ring-3"] if stopped else ["ring-2"]
+    assert [tasks for tasks, alone in busy.asked if alone] == [[task] for task in again]
