@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def write_all(grades: list[Grade], out: Path, roster: Roster, odd: Sequence[str]
         (out / "gradescope" / name).mkdir(parents=True, exist_ok=True)
         text = json.dumps(gradescope([grade]), indent=1, ensure_ascii=False)
         (out / "gradescope" / name / "results.json").write_text(text + "\n", encoding="utf-8")
+    (out / "tasks.md").write_text(markdown(grades), encoding="utf-8")
     (out / "summary.html").write_text(summary(grades, odd, alike), encoding="utf-8")
 
 
@@ -51,6 +53,21 @@ def _tasks(grades: list[Grade]) -> list[Sequence[Any]]:
         for grade in grades
         for each in grade.results
     ]
+
+
+def markdown(grades: list[Grade]) -> str:
+    """A table of all tasks, as GitHub shows it in the summary of a job."""
+    lines = ["| student | task | | points |", "|---|---|---|---|"]
+    lines += [
+        "| " + " | ".join(_plain(each) for each in (student, task, status, f"{points}/{most}")) + " |"
+        for student, _, task, status, points, most in _tasks(grades)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """A name that means nothing to Markdown."""
+    return re.sub(r"[^\w ,.()/-]", " ", text)
 
 
 def canvas(grades: list[Grade], roster: Roster) -> tuple[list[str], list[list[Any]]]:

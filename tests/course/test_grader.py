@@ -18,7 +18,7 @@ from dynalab.course.batch import grade_all, near_identical
 from dynalab.course.confined import Ended
 from dynalab.course.grader import Grade, Result, grade
 from dynalab.course.intake import Roster, Submission, submissions
-from dynalab.course.report import canvas, gradescope, write_all
+from dynalab.course.report import canvas, gradescope, markdown, write_all
 from dynalab.course.rules import broken_rules
 from dynalab.course.transplant import key_of
 from tests.course.answering import ROOT, SOLUTIONS, cells
@@ -157,6 +157,12 @@ def test_a_canvas_table_has_its_columns():
     heads, rows = canvas([graded], Roster(canvas={"ann": {"ID": "17"}}))
     assert heads == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "01-ring"]
     assert rows == [["    Points Possible", "", "", "", "", 0], ["ann", "17", "", "", "", 0]]
+
+
+def test_a_table_for_github_is_a_table():
+    """One row per task; a student's name cannot break the table."""
+    graded = Grade("a|b<i>", "01-ring", [Result("ring-1", "not yet", 0, 1)])
+    assert markdown([graded]).splitlines()[2:] == ["| a b i  | ring-1 | not yet | 0/1 |"]
 
 
 def test_reports_are_written_for_an_empty_class(tmp_path):
