@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psutil
 from dynalab.bench.floor import VALUE, Rate
 from dynalab.core.errors import DynalabError
 from dynalab.live.cluster import Cluster
+from dynalab.live.process import COLLECT
 
 MEMORY: dict[str, Any] = {"storage": "memory", "durability": "memory", "trace": False}
 DURABLE: dict[str, Any] = {"storage": "log", "durability": "durable", "trace": False}
@@ -25,9 +27,17 @@ DURABLE: dict[str, Any] = {"storage": "log", "durability": "durable", "trace": F
 
 @contextmanager
 def cluster(nodes: int = 3, **settings: Any) -> Iterator[Cluster]:
-    """A cluster for measuring, with memory storage and no trace unless told otherwise."""
-    with Cluster(nodes, name="bench", **(MEMORY | settings)) as running:
-        yield running
+    """A cluster for measuring, with memory storage and no trace unless told otherwise.
+
+    Meanwhile this process, which makes the load, collects garbage as rarely as a node does.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT)
+    try:
+        with Cluster(nodes, name="bench", **(MEMORY | settings)) as running:
+            yield running
+    finally:
+        gc.set_threshold(*before)
 
 
 def rate(running: Cluster, kind: str, outstanding: int, requests: int, prefix: str = "k", value: Any = VALUE) -> Rate:

@@ -12,6 +12,7 @@ EXAMPLES = (
     "dynalab bench                    every figure, beside its target",
     "dynalab bench puts gets          two of them",
     "dynalab bench floor              the yardstick alone",
+    "dynalab bench curves             how speed grows: requests under way, size of values, nodes, keys; minutes",
     "dynalab bench screen             the workbench in a real browser: clicks and frames; never judged by --check",
     "dynalab bench --check            exit code 1 when a figure misses its target",
     "dynalab bench --json             for programs",
@@ -21,7 +22,10 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument(
-        "figures", nargs="*", metavar="figure", help="names of figures, or floor, or screen (default: all)"
+        "figures",
+        nargs="*",
+        metavar="figure",
+        help="names of figures, or floor, curves or screen",
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 when a figure misses its target")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of the table")
@@ -35,12 +39,17 @@ def run(options: argparse.Namespace) -> int:
 
     if options.figures == ["floor"]:
         return _floor(options.json)
+    if options.figures == ["curves"]:
+        return _curves(options.json)
     if options.figures == ["screen"]:
         return _screen(options.json)
     unknown = sorted(set(options.figures) - {figure.name for figure in FIGURES})
     if unknown:
         names = ", ".join(figure.name for figure in FIGURES)
-        print(f"dynalab bench: no figure is called {unknown[0]!r}; there are floor, screen, {names}", file=sys.stderr)
+        print(
+            f"dynalab bench: no figure is called {unknown[0]!r}; there are floor, curves, screen, {names}",
+            file=sys.stderr,
+        )
         return NOT_UNDERSTOOD
     chosen = [figure for figure in FIGURES if not options.figures or figure.name in options.figures]
     if options.list:
@@ -75,6 +84,22 @@ def _floor(as_json: bool) -> int:
     for kind, under_way, rate in rates:
         took = f"p50 {rate.p50_us:>7,.0f} us  p99 {rate.p99_us:>7,.0f} us"
         print(f"{kind}  {under_way:>3} under way  {rate.per_second:>8,.0f}/s  {took}")
+    return 0
+
+
+def _curves(as_json: bool) -> int:
+    from dynalab.bench.curves import Point, measure
+
+    def show(point: Point) -> None:
+        if as_json:
+            return
+        took = f"p50 {point.p50_us:>9,.0f} us  p99 {point.p99_us:>9,.0f} us"
+        where = f"{point.curve:<16} {point.at:>9,}"
+        print(f"{where}  {point.per_second:>8,.0f}/s  {took}  ratio {point.ratio:.2f}", flush=True)
+
+    points = measure(show)
+    if as_json:
+        print(json.dumps([point._asdict() for point in points]))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dynalab.bench import cluster as ours
-from dynalab.bench import floor, simulated
+from dynalab.bench import curves, floor, simulated
 from dynalab.bench.figures import FIGURES, Figure
 
 
@@ -37,6 +37,21 @@ def test_the_simulation_is_measured_by_what_it_did() -> None:
     assert took_s > 0
     assert peak_mb > 0
     assert simulated.put_cost_growth(10, 20) > 0
+
+
+@pytest.mark.live
+def test_every_curve_is_drawn_from_end_to_end(monkeypatch) -> None:
+    """Small ones: each curve has its points in order, each a rate and a ratio."""
+    for name, places in {"UNDER_WAY": (1, 4), "VALUE_BYTES": (10, 20_000), "NODES": (3,), "KEYS": (5, 20)}.items():
+        monkeypatch.setattr(curves, name, places)
+    heard = []
+    points = curves.measure(heard.append, puts=20)
+    assert points == heard
+    assert [(point.curve, point.at) for point in points] == [
+        *(("under way", 1), ("under way", 4), ("bytes of a value", 10), ("bytes of a value", 20_000)),
+        *(("nodes", 3), ("keys", 5), ("keys", 20)),
+    ]
+    assert all(point.per_second > 0 and point.ratio > 0 for point in points)
 
 
 @pytest.mark.live
