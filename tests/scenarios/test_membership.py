@@ -18,7 +18,7 @@ def _filled(cluster, count: int) -> dict[str, int]:
     """`{key: value}` of so many keys that all homes hold."""
     keys = {f"k{number}": number for number in range(count)}
     for key, value in keys.items():
-        cluster.put(key, value, w=3)
+        cluster.put(key, value, w=3, timeout_ms=20_000)
     return keys
 
 
