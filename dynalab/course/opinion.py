@@ -26,6 +26,7 @@ import psutil
 
 from dynalab.core.errors import PartFailed
 from dynalab.course.checking import ANSWER_MS, HIDDEN, NOT_YET, PASSED, CheckFailed, checks
+from dynalab.course.confined import WORD
 
 LOAD_S = 2.0
 WALL_PER_CPU = 15
@@ -58,7 +59,8 @@ class Answerer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             bufsize=0,
-            env={"PYTHONHASHSEED": "0"},  # The order of a set is the same whenever an answer is graded again.
+            # Sets have one order whenever an answer is graded again; the word finds what has lost its parent.
+            env={"PYTHONHASHSEED": "0"} | {name: os.environ[name] for name in (WORD,) if name in os.environ},
         )
         assert self._process.stdout is not None
         self._selector = selectors.DefaultSelector()

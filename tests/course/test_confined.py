@@ -138,6 +138,7 @@ def test_a_run_may_not_end_its_watchers(tmp_path: Path, pipe: int, tmp_path_fact
         cell = "import sys\nsys.path += " + repr(sys.path) + _cell(tmp_path, 3, ENDING_ITS_WATCHERS + LOOPING)
         ended = _run(runs, tmp_path, cell)
         assert ended.why in LOST
+        assert _came(pipe) == 6  # It was tried once more, alone.
         (tmp_path / "next").mkdir()
         assert json.loads(_run(runs, tmp_path / "next", RIGHT).output)["verdict"] == "passed"
 
