@@ -274,7 +274,8 @@ class NodeProcess:
             sent = self.sent[type(message)] = [0, 0]
         sent[0] += 1
         sent[1] += len(payload)
-        self.transport.send(to, self._recorded(cause, to, message, payload), payload)
+        number = self._recorded(cause, to, message, payload) if self.recorder.enabled else 0
+        self.transport.send(to, number, payload)
 
     def _reply(self, cause: int, effect: Reply) -> None:
         to, message = effect
@@ -282,12 +283,11 @@ class NodeProcess:
             self._send(cause, effect)
             return
         payload = self._payload(message)
-        self.transport.reply(to, self._recorded(cause, to, message, payload), payload)
+        number = self._recorded(cause, to, message, payload) if self.recorder.enabled else 0
+        self.transport.reply(to, number, payload)
 
     def _recorded(self, cause: int, to: str, message: Message, payload: bytes) -> int:
-        """The number of the event that this message is sent; 0 without a trace."""
-        if not self.recorder.enabled:
-            return 0
+        """The number of the event that this message is sent."""
         number = self.recorder.message("send", message, to, len(payload), cause)
         self._said[number] = message
         return number
