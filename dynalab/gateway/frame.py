@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from secrets import token_hex
 from typing import Any
+from urllib.parse import quote
 
 from dynalab.gateway.logs import Log
 from dynalab.gateway.refusals import TooLarge, refusal
@@ -15,6 +16,18 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_VISIBLE = "!#$&'()*+,/:;=?@[]"
+"""What stays as it is in a header, beside letters, digits and ``_.-~``."""
+
+
+def _header_of(trace_id: str) -> bytes:
+    """A trace id as a header, which holds visible ASCII only; an `opId`, which becomes one, is any text.
+
+    >>> _header_of("op-1@12b6"), _header_of("two words")
+    (b'op-1@12b6', b'two%20words')
+    """
+    return quote(trace_id, safe=_VISIBLE).encode()
 
 
 class Frame:
@@ -46,7 +59,7 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                trace_header = (b"x-trace-id", about["traceId"].encode())
+                trace_header = (b"x-trace-id", _header_of(about["traceId"]))
                 message = {**message, "headers": [*message.get("headers", []), trace_header]}
             await send(message)
 

@@ -227,6 +227,14 @@ def test_the_same_op_id_is_the_same_write(face):
     assert face["A"].get("/kv/retry2").json()["value"] == 2
 
 
+def test_an_op_id_is_any_text(face):
+    """Text that no header may hold comes back whole in the body, and spelled out in the header."""
+    answer = face["A"].put("/kv/text", json={"value": 1, "opId": "two\r\nlines: \x00 \u00e4"})
+    assert answer.status_code == 200
+    assert answer.json()["traceId"].startswith("two\r\nlines: \x00 \u00e4@")
+    assert answer.headers["x-trace-id"].startswith("two%0D%0Alines:%20%00%20%C3%A4@")
+
+
 def test_without_an_op_id_each_put_is_another(face):
     """Two blind puts of one value are two siblings."""
     for _ in range(2):
