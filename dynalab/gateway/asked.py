@@ -139,7 +139,7 @@ async def json_of(request: Request) -> dict[str, Any]:
 
 async def _options_and_body(request: Request, shape: type[Asked]) -> dict[str, Any]:
     body = await request.body()
-    return {**_options(request, shape), **(_object(body) if body.strip() else {})}
+    return {**_options(request, shape), **(_object(body) if body else {})}
 
 
 def _is_json(request: Request) -> bool:

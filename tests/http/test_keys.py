@@ -259,6 +259,7 @@ def test_without_an_op_id_each_put_is_another(face):
         ("PUT", "/kv/bad", {"json": {"value": 1, "W": "2"}}),
         ("PUT", "/kv/bad", {"json": {"value": 1, "N": 1, "W": 2}}),
         ("PUT", "/kv/bad", {"json": {"value": 1, "opId": ""}}),
+        ("DELETE", "/kv/bad", {"content": b"\r"}),
         ("PUT", "/kv/bad", {"json": {"value": 1, "context": 7}}),
         ("PUT", "/kv/bad?W=two", {"json": {"value": 1}}),
         ("PUT", "/kv/bad?W=1&W=2", {"json": {"value": 1}}),
