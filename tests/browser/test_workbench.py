@@ -27,6 +27,11 @@ CELLS = {
         "import dynalab\nsim = dynalab.Simulation(5, seed=7)\nsim.put('cart', ['milk'], w=3)\n"
         "sim.trace.save('x.trace')\ndynalab.replay('x.trace').panel()"
     ),
+    "long": (
+        "import dynalab\nsim = dynalab.Simulation(5, seed=7)\n"
+        "for number in range(5_800):\n    sim.put(f'k{number}', number)\n"
+        "sim.trace.save('long.trace')\ndynalab.replay('long.trace').panel()"
+    ),
     "twice": (
         "from dynalab import Simulation\nsim = Simulation(5, seed=7)\npanel = sim.panel()\npanel.beat_ms = 300\n"
         "display(panel, panel)"
@@ -343,6 +348,25 @@ def test_a_saved_trace_is_travelled(cells: Cells) -> None:
     expect(bench.place.locator(".dyna-where")).to_contain_text("1 of")
     bench.place.locator("[data-do=next]").click()
     expect(bench.place.locator(".dyna-held")).to_have_count(1)
+    cells.watch.assert_quiet()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_events_are_searched_and_travelled(cells: Cells) -> None:
+    """The table says what it leaves out, finds the oldest key among all events, and the slider jumps to any moment."""
+    bench = _open(cells, "long")
+    bench.tab("Messages")
+    expect(bench.pane()).to_contain_text("The newest 400 events that match", timeout=PATIENCE_MS)
+    bench.place.locator("[data-filter=key]").fill("k0")
+    expect(bench.pane().locator("tbody tr", has_text="'k0'")).not_to_have_count(0, timeout=PATIENCE_MS)
+    bench.tab("Time")
+    where = bench.place.locator(".dyna-where")
+    moments = int(where.text_content().split("of")[1].split("·")[0].replace(",", ""))
+    assert moments > 30_000  # Not every event changes what is seen.
+    bench.place.locator("[data-do=slider]").fill(str(moments // 2))
+    expect(where).to_contain_text(f"{moments // 2} of", timeout=PATIENCE_MS)
+    bench.place.locator("[data-do=next]").click()
+    expect(where).to_contain_text(f"{moments // 2 + 1} of", timeout=PATIENCE_MS)
     cells.watch.assert_quiet()
 
 
