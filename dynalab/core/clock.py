@@ -229,7 +229,8 @@ class Context(_ContextFields):
         return hmac.compare_digest(self.seal, self._sign(secret, key))
 
     def _sign(self, secret: bytes, key: bytes) -> bytes:
-        content = repr((key, sorted(self.entries.items()), [tuple(dot) for dot in sorted(self.dots)]))
+        dots = [tuple(dot) for dot in sorted(self.dots)] if self.dots else []
+        content = repr((key, sorted(self.entries.items()), dots))
         return hmac.digest(secret, content.encode(), "sha256")[:SEAL_BYTES]
 
     def __str__(self) -> str:

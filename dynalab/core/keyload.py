@@ -19,16 +19,23 @@ class KeyLoad:
         #: {number of the key range: requests}
         self._counts: dict[int, float] = {}
         self._since_us = 0
+        self._ring: Ring | None = None
         self._ranges = 0
 
     def count(self, ring: Ring, position: int, now_us: int) -> None:
         """One more request for a key at this position."""
-        if len(ring.ranges) != self._ranges:
-            self._counts, self._ranges = {}, len(ring.ranges)
+        if ring is not self._ring:
+            self._look_at(ring)
         key_range = ring.range_index(position)
         if now_us - self._since_us > HALF_LIFE_US:
             self._halve(now_us)
         self._counts[key_range] = self._counts.get(key_range, 0) + 1
+
+    def _look_at(self, ring: Ring) -> None:
+        """The ring changed; the counts stay as long as it is divided into as many key ranges."""
+        self._ring = ring
+        if len(ring.ranges) != self._ranges:
+            self._counts, self._ranges = {}, len(ring.ranges)
 
     def told(self) -> dict[str, Any]:
         """For inspections: ``{"load": {number of the key range, as text: requests}}``."""

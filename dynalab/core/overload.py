@@ -100,7 +100,8 @@ class Overload:
     def _is_behind(self, oldest_us: int) -> bool:
         if self.late_us <= LATE_US:
             return False
-        return max(oldest_us, self.admission.median_us()) > self.desk.config.slo_ms * 500
+        half_us = self.desk.config.slo_ms * 500
+        return oldest_us > half_us or self.admission.median_us() > half_us
 
     def _breathe(self) -> None:
         self._due_us = self.desk.now_us + BREATH_MS * 1000

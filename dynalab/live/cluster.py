@@ -176,24 +176,26 @@ class Cluster(Verbs):
 
     def send(self, user: str, message: ClientPut | ClientGet, via: str | None, ended: Ended) -> None:
         """Send a client's request to `via`, or to the first running node of the key's preference list (6.4)."""
-        if self._owner.closed:
+        owner = self._owner
+        if owner.closed:
             raise BadRequest("this cluster is closed; start another")
         node = self._coordinator_of(message.key) if via is None else via
-        if node is None or self._owner.roll.entries[node].state not in (UP, PAUSED):
+        if node is None or owner.roll.entries[node].state not in (UP, PAUSED):
             ended(_not_running(node))
             return
-        if self._owner.has_parts:
+        if owner.has_parts:
             self._asking.add(message.request)
-        self._owner.request(user, node, message, ended)
+        owner.request(user, node, message, ended)
 
     def call(self, act: Callable[[], None]) -> None:
         """Run `act` on the thread that speaks for the clients."""
         self._owner.call(act)
 
     def _coordinator_of(self, key: bytes) -> str | None:
-        entries = self._owner.roll.entries
-        for node in self._ring.walk(position_of(key)) if self._ring.nodes else ():
-            if node in entries and entries[node].state == UP:
+        ring, entries = self._ring, self._owner.roll.entries
+        for node in ring.walk(position_of(key)) if ring.nodes else ():
+            entry = entries.get(node)
+            if entry is not None and entry.state == UP:
                 return node
         return next((node for node, state in self.states().items() if state != CRASHED), None)
 

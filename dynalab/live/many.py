@@ -45,12 +45,13 @@ class Many:
         self._outstanding = checked_outstanding(outstanding)
         self._under_way = 0
         self._filling = False
+        self._over = False
         self._ends: list[Any] = []
         call(self._fill)
 
     def _fill(self) -> None:
         """Begin requests until enough are under way; one that ends at once does not enter here again."""
-        if self._filling or self.future.done():
+        if self._filling or self._over:
             return
         self._filling = True
         try:
@@ -59,9 +60,11 @@ class Many:
                 if self._under_way >= self._outstanding:
                     break
         except Exception as error:  # noqa: BLE001 - the iterable is the caller's, and so is its error
+            self._over = True
             self.future.set_exception(error)
         self._filling = False
-        if not self._under_way and not self.future.done():
+        if not self._under_way and not self._over:
+            self._over = True
             self.future.set_result(self._ends)
 
     def _begin(self, operation: Operation) -> None:

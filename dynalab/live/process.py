@@ -18,6 +18,7 @@ import os
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -43,7 +44,7 @@ from dynalab.live.keys import CONTROL, Gate
 from dynalab.live.orders import obey
 from dynalab.live.record import Recorder, about
 from dynalab.live.spec import Spec, read_spec
-from dynalab.live.timers import Timers
+from dynalab.live.timers import Timers, due_us
 from dynalab.live.transport import Transport, is_client
 
 TURN_MESSAGES_MAX = 512
@@ -124,7 +125,7 @@ class NodeProcess:
         self.recorder = Recorder(spec.run, self.config.trace, self.now_us)
         self.counters: dict[str, int] = {}
         #: {message type: [messages, bytes]} sent
-        self.sent: dict[type, list[int]] = {}
+        self.sent: defaultdict[type, list[int]] = defaultdict(lambda: [0, 0])
         self.skew_us = spec.skew_us
         self._origin_ns = spec.origin_ns
         self.node: Node | None = None
@@ -269,9 +270,7 @@ class NodeProcess:
     def _send(self, cause: int, effect: Send | Reply) -> None:
         to, message = effect
         payload = self._payload(message)
-        sent = self.sent.get(type(message))
-        if sent is None:
-            sent = self.sent[type(message)] = [0, 0]
+        sent = self.sent[type(message)]
         sent[0] += 1
         sent[1] += len(payload)
         number = self._recorded(cause, to, message, payload) if self.recorder.enabled else 0
@@ -301,7 +300,7 @@ class NodeProcess:
         return payload
 
     def _set_timer(self, cause: int, effect: SetTimer) -> None:
-        self.timers.set(effect.name, self.now_us() + effect.delay_us, cause)
+        self.timers.set(effect.name, due_us(effect.name, self.now_us(), effect.delay_us), cause)
 
     def _cancel_timer(self, _: int, effect: CancelTimer) -> None:
         self.timers.cancel(effect.name)

@@ -1,8 +1,28 @@
-"""A node's timers, by name."""
+"""A node's timers, by name.
+
+Background rounds are kept in step: a round of so many milliseconds begins at a multiple of them on the cluster's clock,
+so all rounds of a node, and the same rounds of all nodes, share their wake-ups.
+Most of what an idle cluster costs is waking up.
+"""
 
 from __future__ import annotations
 
 import heapq
+
+ROUNDS = frozenset({"ping", "gossip", "handoff", "antientropy"})
+"""Timers of background rounds, which begin again and again."""
+
+
+def due_us(name: str, now_us: int, delay_us: int) -> int:
+    """When `name` is due that was set for `delay_us` from now: a round at the nearest time that keeps it in step.
+
+    >>> due_us("ping", 1_002_300, 500_000), due_us("request:q1", 1_002_300, 500_000), due_us("handoff", 1_002_300, 0)
+    (1500000, 1502300, 1002300)
+    """
+    time_us = now_us + delay_us
+    if name not in ROUNDS or not delay_us:
+        return time_us
+    return (time_us + delay_us // 2) // delay_us * delay_us
 
 
 class Timers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -36,6 +37,7 @@ from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import HEADER, PARCEL_BYTES, PARCEL_MESSAGES_MAX, Parcel, messages
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
+from dynalab.live.timers import ROUNDS, due_us
 from dynalab.live.transport import OPENING_MESSAGES_MAX, PAYLOAD_BYTES_MAX, REOPEN_MS, Transport
 
 
@@ -372,3 +374,25 @@ def test_a_refusal_ends_one_attempt_and_an_answer_all():
     assert told[1:] == [(2, ClientPutDone), (3, ClientPutDone)]
     assert line.asked == {}
     lines.close()
+
+
+# Timers ----------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**9), st.lists(st.integers(0, 100_000), min_size=2, max_size=20))
+def test_rounds_come_into_step_and_keep_their_period(started_us: int, lateness_us: list[int]):
+    """Whenever a round was first set, and however late it begins, the next ones share their wake-ups."""
+    for name in ROUNDS:
+        now_us, dues = started_us, []
+        for late_us in lateness_us:
+            dues.append(due_us(name, now_us, 500_000))
+            assert abs(dues[-1] - now_us - 500_000) <= 250_000
+            now_us = dues[-1] + late_us
+        assert all(due % 500_000 == 0 for due in dues)
+        assert {later - earlier for earlier, later in pairwise(dues)} == {500_000}
+
+
+def test_what_is_no_round_is_due_exactly_when_it_was_asked_for():
+    """A request's timer, and a round that must begin at once, wait neither longer nor shorter."""
+    assert due_us("request:q1", 1_002_300, 500_000) == 1_502_300
+    assert due_us("handoff", 1_002_300, 0) == 1_002_300
