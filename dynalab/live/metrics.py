@@ -18,7 +18,8 @@ def metrics_of(owner: Owner) -> dict[str, Any]:
         ``"counters": {name: sum over nodes},``
         ``"operations": {kind: {"count", "p50_ms", "p99_ms", "p99_9_ms", "max_ms", "failed": {error: count}}},``
         ``"messages", "dropped", "bytes", "now_ms"}``; bytes are those on the wire.
-        ``transport`` has messages and bytes in and out, drops by reason, and queue depths.
+        ``waiting`` are messages on bad links, or on links that open; ``transport`` has messages and bytes
+        in and out, drops by reason, and the depth of each queue, timers and recorded events too.
     """
     running = owner.roll.in_state(UP)
     seen = _told(owner, running, control.Inspect(False))
@@ -49,7 +50,7 @@ def _node(seen: dict[str, Any] | None, counted: dict[str, Any] | None) -> dict[s
         "keys": seen["keys"],
         "hints": seen["hint_count"],
         "open_requests": len(seen["requests"]),
-        "waiting": sum(counted["queues"].values()),
+        "waiting": counted["queues"]["delayed"] + counted["queues"]["opening"],
         "transport": counted,
     }
 
