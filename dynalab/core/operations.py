@@ -30,6 +30,8 @@ def taken_apart(operation: Operation) -> tuple[str, list[Any], dict[str, Any]]:
     """
     kind, *arguments = operation if isinstance(operation, (tuple, list)) and operation else ("nothing",)
     wanted = _ARGUMENTS.get(kind) if isinstance(kind, str) else None
+    if len(arguments) == wanted:
+        return kind, arguments, {}
     options = arguments.pop() if wanted is not None and len(arguments) == wanted + 1 else {}
     if len(arguments) != wanted or not isinstance(options, dict):
         forms = "('put', key, value), ('get', key) or ('delete', key), with a dict of options behind it if you like"

@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Thread, current_thread
+from threading import Thread, current_thread, get_ident
 from typing import Any
 
 import msgspec
@@ -127,7 +127,7 @@ class Lines:
     def request(self, user: str, node: str, message: Message, ended: Ended) -> None:
         """Send a client's request; `ended` is told the reply, or RequestTimedOut, or NodeIsDown."""
         ask = Ask(user, node, message, ended, self.now_us())
-        if current_thread() is self._thread:
+        if get_ident() == self._thread.ident:
             self._ask(ask)
         else:
             self._post(lambda: self._ask(ask))
@@ -219,6 +219,7 @@ class Lines:
         ask.end(late)
 
     def _drain(self, line: Line) -> None:
+        hear = self._hear_answer if line.user == CONTROL else self._hear_reply
         for _ in range(DRAIN_FRAMES_MAX):
             try:
                 frame = line.socket.recv(NOBLOCK)
@@ -226,14 +227,11 @@ class Lines:
                 return
             for number, payload in messages(frame):
                 try:
-                    self._hear(line, number, payload)
+                    hear(line, number, payload)
                 except (WireError, msgspec.MsgspecError):
                     self.unreadable += 1
 
-    def _hear(self, line: Line, number: int, payload: memoryview) -> None:
-        if line.user != CONTROL:
-            self._hear_reply(line, number, payload)
-            return
+    def _hear_answer(self, line: Line, number: int, payload: memoryview) -> None:
         told = control.read_answer(payload)
         if isinstance(told, (Events, Printed)):
             self._on_news(line.node, told)

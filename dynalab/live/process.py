@@ -44,7 +44,7 @@ from dynalab.live.keys import CONTROL, Gate
 from dynalab.live.orders import obey
 from dynalab.live.record import Recorder, about
 from dynalab.live.spec import Spec, read_spec
-from dynalab.live.timers import Timers, due_us
+from dynalab.live.timers import ROUNDS, Timers, due_us, place_us
 from dynalab.live.transport import Transport, is_client
 
 TURN_MESSAGES_MAX = 512
@@ -300,7 +300,8 @@ class NodeProcess:
         return payload
 
     def _set_timer(self, cause: int, effect: SetTimer) -> None:
-        self.timers.set(effect.name, due_us(effect.name, self.now_us(), effect.delay_us), cause)
+        behind_us = place_us(self.spec.node, self.transport.peers) if effect.name in ROUNDS else 0
+        self.timers.set(effect.name, due_us(effect.name, self.now_us(), effect.delay_us, behind_us), cause)
 
     def _cancel_timer(self, _: int, effect: CancelTimer) -> None:
         self.timers.cancel(effect.name)

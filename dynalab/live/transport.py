@@ -159,6 +159,11 @@ class Transport:
                 self._forget(name)
                 self._peers[name] = _Peer(endpoint, key)
 
+    @property
+    def peers(self) -> int:
+        """How many peers it knows."""
+        return len(self._peers)
+
     def _forget(self, name: str) -> None:
         peer = self._peers.pop(name, None)
         if peer is None:

@@ -37,7 +37,7 @@ from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import HEADER, PARCEL_BYTES, PARCEL_MESSAGES_MAX, Parcel, messages
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
-from dynalab.live.timers import ROUNDS, due_us
+from dynalab.live.timers import NODES_IN_STEP, ROUNDS, SPREAD_US, due_us, place_us
 from dynalab.live.transport import OPENING_MESSAGES_MAX, PAYLOAD_BYTES_MAX, REOPEN_MS, Transport
 
 
@@ -396,3 +396,14 @@ def test_what_is_no_round_is_due_exactly_when_it_was_asked_for():
     """A request's timer, and a round that must begin at once, wait neither longer nor shorter."""
     assert due_us("request:q1", 1_002_300, 500_000) == 1_502_300
     assert due_us("handoff", 1_002_300, 0) == 1_002_300
+
+
+def test_of_many_nodes_only_some_begin_their_rounds_together():
+    """A small cluster is in step; of fifty nodes no great part speaks at once, and each keeps its own beat."""
+    assert {place_us(name, 4) for name in "ABCDE"} == {0}
+    places = [place_us(f"N{number}", 49) for number in range(50)]
+    assert max(map(places.count, places)) <= 2 * NODES_IN_STEP
+    assert all(0 <= place < SPREAD_US for place in places)
+    for place in places:
+        ping, gossip = due_us("ping", 0, 500_000, place), due_us("gossip", 0, 1_000_000, place)
+        assert ping % 500_000 == gossip % 500_000 == place
