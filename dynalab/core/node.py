@@ -138,11 +138,7 @@ class Node:
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, Received):
-            sender, message = event
-            if sender.startswith("client:") and type(message) not in CLIENT_REQUESTS:
-                self._turn_away(sender, message)
-            else:
-                self._handlers[type(message)](sender, message)
+            self._hear(*event)
         elif isinstance(event, TimerFired):
             kind, _, subject = event.name.partition(":")
             self._timer_handlers[kind](subject)
@@ -151,10 +147,13 @@ class Node:
         if self._ring_version != self.membership.version:
             self._ring_changed()
 
-    def _turn_away(self, sender: str, message: Any) -> None:
-        """What only nodes may say is not taken from a client."""
-        self.desk.count("unauthorised")
-        self.desk.note("refuse", type(message).__name__, sender, text="a client may not say this")
+    def _hear(self, sender: str, message: Any) -> None:
+        """Hand a message to its handler; what only nodes may say is not taken from a client."""
+        if sender.startswith("client:") and type(message) not in CLIENT_REQUESTS:
+            self.desk.count("unauthorised")
+            self.desk.note("refuse", type(message).__name__, sender, text="a client may not say this")
+            return
+        self._handlers[type(message)](sender, message)
 
     def _named_handlers(self) -> dict[type, Callable[[str, Any], object]]:
         """``{message type: handler}``, by name: on this class, or on the component that owns the conversation."""
