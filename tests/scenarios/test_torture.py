@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from dynalab import Simulation
-from dynalab.check.recorder import Recorder
 from dynalab.explore.torture import torture
-from dynalab.explore.trouble import GUESTS_MAX, KINDS_OF, Trouble
 
 LONG = pytest.param(2.0, 4, marks=[pytest.mark.slow, pytest.mark.timeout(600)])
 
@@ -30,18 +26,3 @@ def test_s50_everything_at_once_on_real_processes(tmp_path: Path, minutes: float
     assert told["violations"] == []
     assert told["seed"] == seed
     assert told["growth"]["uss"][0] > 0
-
-
-def test_a_cluster_does_not_only_grow():
-    """Guests that could not leave in time are asked to leave before another one comes (I10)."""
-    recorder = Recorder(Simulation(3, seed=1))
-    come_and_go = KINDS_OF["join and leave"]
-    trouble = Trouble(recorder, Random(1))
-    for _ in range(GUESTS_MAX):
-        come, _go = come_and_go(trouble)
-        come()
-    assert recorder.nodes[3:] == ["J1", "J2"]
-    instead, nothing = come_and_go(trouble)
-    instead()
-    nothing()
-    assert recorder.nodes[3:] == ["J2"]
