@@ -162,7 +162,9 @@ def _head(line: bytes) -> dict[str, Any]:
         raise ValueError(f"this trace file has version {head.get('version')!r}; version {VERSION} is read")
     if head.get("world") not in ("sim", "live", "file"):
         raise ValueError(f"a trace comes from sim, live or file; got {head.get('world')!r}")
-    if head.get("seed") is not None:
+    if "seed" not in head:
+        raise ValueError("the first line names no seed; a live trace has the seed null")
+    if head["seed"] is not None:
         _judge_number("seed", head["seed"])
     for name in ("gaps", "events"):
         _judge_number(name, head.get(name))

@@ -162,6 +162,14 @@ def test_a_packed_file_cut_short_is_refused(tmp_path: Path, keep: int) -> None:
         Trace.load(path)
 
 
+def test_a_file_whose_first_line_lost_its_seed_is_refused(tmp_path: Path) -> None:
+    """One damaged byte of a name in the first line is told."""
+    whole = gzip.decompress(PUT.save(tmp_path / "put.gz").read_bytes())
+    (tmp_path / "x").write_bytes(whole.replace(b'"seed"', b'"need"', 1))
+    with pytest.raises(ValueError, match="names no seed"):
+        Trace.load(tmp_path / "x")
+
+
 @given(st.binary(max_size=200), st.integers(0, 10_000))
 def test_damaged_files_never_surprise(tmp_path_factory: pytest.TempPathFactory, noise: bytes, place: int) -> None:
     """Random bytes, alone, packed, or over a valid file, answer a trace or a ValueError."""
