@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
+
+    from tests.worlds import World
 
 THOROUGH = os.environ.get("DYNALAB_THOROUGH") == "1"
 
@@ -98,6 +100,17 @@ def no_orphans_at_the_end() -> Iterator[None]:
     yield
     left = census.leftovers()
     assert not left, "left behind by the session: " + "; ".join(left)
+
+
+@pytest.fixture(params=["sim", pytest.param("live", marks=pytest.mark.live)])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Clusters in the simulation and on real processes, closed after the test."""
+    from tests.worlds import World
+
+    founded: list[Any] = []
+    yield World(request.param, founded.append)
+    for cluster in founded:
+        cluster.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from dynalab import Cluster
 from tests.worlds import World
 
 CART = {"items": [{"name": f"milk {number}", "count": number % 7, "note": "semi-skimmed"} for number in range(400)]}
-
-
-@pytest.fixture(params=["sim", pytest.param("live", marks=pytest.mark.live)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    founded: list[Any] = []
-    yield World(request.param, founded.append)
-    for cluster in founded:
-        cluster.close()
 
 
 def test_packed_values_come_back_as_they_were(world: World):

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from dynalab import Cluster, Parts
 from dynalab.core.errors import Overloaded
 from tests.worlds import World
-
-
-@pytest.fixture(params=["sim", pytest.param("live", marks=pytest.mark.live)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    founded: list[Any] = []
-    yield World(request.param, founded.append)
-    for cluster in founded:
-        cluster.close()
 
 
 def test_beyond_the_limit_requests_are_refused(world: World):

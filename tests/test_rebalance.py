@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from dynalab.core.errors import InvalidSetting
 from dynalab.core.rebalance import load_of_nodes, loads_told
 from tests.worlds import World, ring_of, walk_of
-
-
-@pytest.fixture(params=["sim", pytest.param("live", marks=pytest.mark.live)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    founded: list[Any] = []
-    yield World(request.param, founded.append)
-    for cluster in founded:
-        cluster.close()
 
 
 def _owners(cluster) -> list[str]:

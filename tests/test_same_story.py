@@ -8,7 +8,7 @@ each world is held to that, so the two are held to each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -332,14 +332,6 @@ STORIES: list[tuple[Callable[[Story], None], list[str], dict[str, list[list[Any]
         {"k": [["kept"]], "other": [[]]},
     ),
 ]
-
-
-@pytest.fixture(params=["sim", pytest.param("live", marks=pytest.mark.live)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    founded: list[Any] = []
-    yield World(request.param, founded.append)
-    for cluster in founded:
-        cluster.close()
 
 
 @pytest.mark.parametrize(("script", "told", "finals"), STORIES, ids=[script.__name__ for script, *_ in STORIES])
