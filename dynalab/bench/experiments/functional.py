@@ -13,6 +13,7 @@ from dynalab.core.errors import (
     DynalabError,
     InvalidContext,
     InvalidQuorum,
+    NotSettled,
     RequestTimedOut,
     SeveralValues,
     UnknownNode,
@@ -236,13 +237,15 @@ def _mended(cluster: Cluster) -> None:
         opinions = [opinion for node in cluster.nodes for opinion in cluster.inspect(node, full=False)["up"].values()]
         if all(opinion["believed_up"] for opinion in opinions):
             return
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # An opinion is each node's own: nothing tells when the last of them has changed.
+    raise NotSettled("the nodes do not believe all others up again")
 
 
 def _checked(cluster: Cluster, promise: Promise) -> Row:
-    _mended(cluster)
     begun = time.perf_counter()
     try:
+        _mended(cluster)
+        begun = time.perf_counter()
         holds = promise.holds(cluster)
         seen = "as promised" if holds else "otherwise"
     except DynalabError as error:
