@@ -24,11 +24,13 @@ class Asking:
         self.desk = desk
         self.replica = replica
         self.membership = membership
+        self._syncs_one = desk.config.durability == "buffered"
 
     def ask_homes(self, request: PutRequest) -> None:
         """Send a write to all homes but those that this node is, or stands in for (4.5)."""
+        here = self.desk.name
         for home in request.homes:
-            if home not in (self.desk.name, request.asked.get(self.desk.name)):
+            if home != here and home != request.asked.get(here):
                 self.ask_home(request, home)
         self._sync_here(request)
 
@@ -42,12 +44,12 @@ class Asking:
         self.ask(request, home, "")
 
     def ask(self, request: Request, node: str, home: str) -> None:
-        request.asked[node] = home
-        if isinstance(request, PutRequest) and self.desk.config.durability == "buffered" and not request.durable_at:
+        request.asks(node, home)
+        question = request.question(home)
+        if self._syncs_one and isinstance(request, PutRequest) and not request.durable_at:
             request.durable_at = node
-            self.desk.send(node, request.question(home)._replace(durable=True))
-        else:
-            self.desk.send(node, request.question(home))
+            question = question._replace(durable=True)
+        self.desk.send(node, question)
 
     def stand_in(self, request: Request, home: str) -> str | None:
         """The next healthy node of the walk that nobody has asked yet."""
@@ -58,7 +60,7 @@ class Asking:
 
     def replace(self, request: Request, node: str) -> None:
         """`node` is silent, or refused: ask the next one in its place, or keep the hint here."""
-        request.given_up.add(node)
+        request.gives_up(node)
         if isinstance(request, PutRequest) and request.durable_at == node:
             request.durable_at = ""
         if not self.sloppy:
@@ -74,14 +76,14 @@ class Asking:
             self.ask(request, home, "")  # The last resort: it was only believed to be down.
 
     def keep_hint_here(self, request: PutRequest, home: str) -> None:
-        if home != self.desk.name and home in request.uncovered():
+        if home != self.desk.name and home in request.uncovered:
             self.replica.keep_hint(home, request.key, request.state)
-            request.kept_here.append(home)
+            del request.uncovered[home]
             self._sync_here(request)
 
     def _sync_here(self, request: PutRequest) -> None:
         """Nobody else was asked to sync the write: this node does."""
-        if self.desk.config.durability == "buffered" and not request.durable_at:
+        if self._syncs_one and not request.durable_at:
             request.durable_at = self.desk.name
             self.replica.store.sync_next()
 

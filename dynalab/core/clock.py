@@ -18,9 +18,10 @@ two concurrent clocks are neither smaller nor larger.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from hashlib import blake2b
+from hmac import compare_digest
 from typing import ClassVar, NamedTuple
 
 Entries = dict[str, int]
@@ -93,10 +94,11 @@ def absorb(clock: Mapping[str, int], dots: Iterable[Dot]) -> tuple[Entries, tupl
     entries = dict(clock)
     apart: list[Dot] = []
     for dot in sorted(dots):
-        known = entries.get(dot.actor, 0)
-        if dot.counter == known + 1:
-            entries[dot.actor] = dot.counter
-        elif dot.counter > known and dot not in apart[-1:]:
+        actor, counter = dot
+        known = entries.get(actor, 0)
+        if counter == known + 1:
+            entries[actor] = counter
+        elif counter > known and dot not in apart[-1:]:
             apart.append(dot)
     return entries, tuple(apart)
 
@@ -186,7 +188,7 @@ class Context(_ContextFields):
     Attributes:
         entries: counters by actor: every write up to them has been seen.
         dots: single writes seen beyond `entries` (a client's own, acknowledged without a read).
-        seal: HMAC-SHA256 over key, entries and dots, 16 bytes; empty when nothing was seen.
+        seal: keyed BLAKE2b over key, entries and dots, 16 bytes; empty when nothing was seen.
     """
 
     __slots__ = ()
@@ -226,12 +228,12 @@ class Context(_ContextFields):
         """Whether the seal is the cluster's own for `key`; an empty context needs none."""
         if not self.entries and not self.dots:
             return True
-        return hmac.compare_digest(self.seal, self._sign(secret, key))
+        return compare_digest(self.seal, self._sign(secret, key))
 
     def _sign(self, secret: bytes, key: bytes) -> bytes:
         dots = [tuple(dot) for dot in sorted(self.dots)] if self.dots else []
         content = repr((key, sorted(self.entries.items()), dots))
-        return hmac.digest(secret, content.encode(), "sha256")[:SEAL_BYTES]
+        return blake2b(content.encode(), key=secret, digest_size=SEAL_BYTES).digest()
 
     def __str__(self) -> str:
         return "Context.LOCAL" if self is Context.LOCAL else f"Context{self.clock}"

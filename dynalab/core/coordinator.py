@@ -49,7 +49,7 @@ from dynalab.core.requests import GetRequest, PutRequest, Request
 from dynalab.core.resolve import resolved
 from dynalab.core.ring import position_of
 from dynalab.core.session import key_text
-from dynalab.core.version import Siblings
+from dynalab.core.version import Siblings, Version
 
 HEDGE_MS = 2
 """How often a waiting get asks the part `hedge` for one more replica."""
@@ -69,8 +69,8 @@ class Coordinator:
         self.asking = Asking(desk, replica, membership)
         #: {op: request under way}
         self.open: dict[str, Request] = {}
-        #: {client's request id: op}, puts under way only
-        self.ops: dict[str, str] = {}
+        #: {client's request id: request}, puts under way only
+        self.puts: dict[str, PutRequest] = {}
         #: {replica: last answer time in ms}, smoothed; for hedging
         self.latencies: dict[str, float] = {}
         self._nonce = ""
@@ -82,33 +82,34 @@ class Coordinator:
 
     def has_begun(self, request: str) -> bool:
         """Whether a put with this request id is under way here, or has made a version before."""
-        return request in self.ops or self.replica.store.seen(request) is not None
+        return request in self.puts or self.replica.store.seen(request) is not None
 
     # Put -------------------------------------------------------------------------------------
 
     def put(self, sender: str, message: ClientPut, homes: tuple[str, ...]) -> None:
         """Coordinate a put; `homes` are the first n nodes of the preference list (4.5)."""
-        if message.request in self.ops:
-            self._join_put(self.open[self.ops[message.request]], sender)
+        if message.request in self.puts:
+            self._join_put(self.puts[message.request], sender)
             return
         used = self._used_context(message)
         request = PutRequest(self._op(message.request), message.request, sender, message.key, homes, message.w)
         self._write(request, message, used)
-        self.ops[message.request] = request.op
+        self.puts[message.request] = request
         self._open(request, message.timeout_us)
         self._send_put(request)
         self._advance_put(request)
 
-    def _join_put(self, request: Request, sender: str) -> None:
+    def _join_put(self, request: PutRequest, sender: str) -> None:
         """A client repeats a put that is under way: it waits too, or hears at once what was answered already."""
-        if request.replied and isinstance(request, PutRequest):
+        if request.replied:
             self.desk.reply(sender, self._put_done(request))
         else:
             request.waiters.append(sender)
 
     def _used_context(self, message: ClientPut) -> Context:
         """The context a put replaces: verified and joined, or what this node holds (4.1)."""
-        for context in message.contexts:
+        contexts = message.contexts
+        for context in contexts:
             if not context.is_valid(self.secret, message.key):
                 raise InvalidContext(
                     f"the context {context.clock} was not given by this cluster for key {key_text(message.key)!r}; "
@@ -117,10 +118,8 @@ class Coordinator:
         if message.local:
             held: Context = self.replica.clocks.context(self.replica.read(message.key))
             return held
-        if len(message.contexts) == 1:
-            return message.contexts[0]
-        used = Context.EMPTY
-        for context in message.contexts:
+        used = contexts[0] if contexts else Context.EMPTY
+        for context in contexts[1:]:
             used = used.join(context)
         return used
 
@@ -134,22 +133,24 @@ class Coordinator:
             desk.note("note", key=key, request=message.request, text="repeated request: no new version")
         else:
             home = "" if desk.name in request.homes else self._absent(request.homes)
-            state, version = self.replica.write(key, message.value, used, home)
-            dot = version.dot
+            state, dot = self.replica.write(key, message.value, used, home)
             self.replica.store.remember(message.request, dot)
             if desk.tracing:
-                detail: dict[str, object] = {"dot": list(dot), "clock": dict(version.clock)}
-                detail["context"] = dict(used.entries)
-                if used.dots:  # Writes seen one by one: rounded up into the clock they would claim those before them.
-                    detail["context_dots"] = [list(seen) for seen in used.dots]
-                value = repr(student.shown_value(message.value))[:60]
-                desk.note("write", "", home, key, message.request, **detail, value=value)
-        if desk.name not in request.homes:
-            request.asked[desk.name] = self._absent(request.homes)
+                self._note_write(message, home, used, state.version_of(dot))
         context = used.with_dot(dot).sealed(self.secret, key)
         request.begin(state, dot, desk.wall_us, message.value is None, context, used)
-        request.acked[desk.name] = True
+        if desk.name not in request.homes:
+            request.asked[desk.name] = self._absent(request.homes)
+        request.stored_by(desk.name)
         desk.count("writes")
+
+    def _note_write(self, message: ClientPut, home: str, used: Context, version: Version) -> None:
+        detail: dict[str, object] = {"dot": list(version.dot), "clock": dict(version.clock)}
+        detail["context"] = dict(used.entries)
+        if used.dots:  # Writes seen one by one: rounded up into the clock they would claim those before them.
+            detail["context_dots"] = [list(seen) for seen in used.dots]
+        value = repr(student.shown_value(message.value))[:60]
+        self.desk.note("write", "", home, message.key, message.request, **detail, value=value)
 
     def _absent(self, homes: tuple[str, ...]) -> str:
         """The home this node stands in for: the first that is believed down."""
@@ -171,7 +172,7 @@ class Coordinator:
         elif message.traceback:
             self._fail(request, PartFailed(f"a part failed on node {sender}"), message.traceback)
         elif message.stored:
-            request.acked[sender] = True
+            request.stored_by(sender)
             self._advance_put(request)
         else:
             self.asking.replace(request, sender)
@@ -184,7 +185,7 @@ class Coordinator:
             elif verdict == "failed":
                 self._fail(request, self._no_quorum(request))
                 return
-        if request.replied and request.is_everywhere():
+        if request.replied and not request.uncovered:
             self._close(request)
 
     def _reply_put(self, request: PutRequest) -> None:
@@ -193,10 +194,9 @@ class Coordinator:
         for waiter in request.waiters:
             self.desk.reply(waiter, done)
 
-    def _put_done(self, request: PutRequest) -> ClientPutDone:
-        nodes, hinted = tuple(request.acked), request.hinted()
-        said = (request.context, request.used, request.wall_us, request.deleted)
-        return ClientPutDone(request.request, request.key, self.desk.name, nodes, hinted, *said)
+    def _put_done(self, r: PutRequest) -> ClientPutDone:
+        who = (self.desk.name, tuple(r.acked), r.hinted())
+        return ClientPutDone(r.request, r.key, *who, r.context, r.used, r.wall_us, r.deleted)
 
     # Get -------------------------------------------------------------------------------------
 
@@ -204,14 +204,15 @@ class Coordinator:
         """Coordinate a get (5): ask all N, wait for R."""
         request = GetRequest(self._op(message.request), message.request, sender, message.key, homes, message.r)
         self._open(request, message.timeout_us)
-        if self.desk.name not in homes:
-            request.asked[self.desk.name] = self._absent(homes)
-        request.answers[self.desk.name] = self.replica.asked(message.key)
-        covered = request.asked.get(self.desk.name)
+        here = self.desk.name
+        if here not in homes:
+            request.asked[here] = self._absent(homes)
+        request.answers_with(here, self.replica.asked(message.key))
+        covered = request.asked.get(here)
         hedged = self.desk.parts.hedge is not None
         for home in homes:
             enough = hedged and len(request.asked) + len(request.answers) >= request.need
-            if home not in (self.desk.name, covered) and not enough:
+            if home != here and home != covered and not enough:
                 self.asking.ask_home(request, home)
         if hedged:
             self.desk.set_timer(f"hedge:{request.op}", HEDGE_MS)
@@ -228,7 +229,7 @@ class Coordinator:
             return
         took = (self.desk.now_us - request.started_us) / 1000
         self.latencies[sender] = 0.8 * self.latencies.get(sender, took) + 0.2 * took
-        request.answers[sender] = message.siblings
+        request.answers_with(sender, message.siblings)
         self._advance_get(request)
 
     def _advance_get(self, request: GetRequest) -> None:
@@ -239,7 +240,7 @@ class Coordinator:
             elif verdict == "failed":
                 self._fail(request, self._no_quorum(request))
                 return
-        if request.replied and not request.silent():
+        if request.replied and not request.silent:
             self._repair(request)
             self._close(request)
 
@@ -290,11 +291,11 @@ class Coordinator:
             self.desk.count("looked_again")
             self._set_timer(request)
             return
-        for node in request.silent():
+        for node in list(request.silent):
             self.membership.detector.suspect(node, f"{request.kind} timed out", request.started_us)
             if not (request.replied and isinstance(request, GetRequest)):
                 self.asking.replace(request, node)
-        still_waits = not request.replied or (isinstance(request, PutRequest) and request.silent())
+        still_waits = not request.replied or (isinstance(request, PutRequest) and request.silent)
         if self.desk.now_us >= request.deadline_us or not still_waits:
             self._end(request)
         else:
@@ -316,7 +317,7 @@ class Coordinator:
     def _end(self, request: Request) -> None:
         """The deadline has passed, or an answered request has waited for its laggards."""
         if isinstance(request, PutRequest) and self.desk.config.hints:
-            for home in request.uncovered():
+            for home in list(request.uncovered):
                 self.asking.keep_hint_here(request, home)
         if isinstance(request, GetRequest) and request.replied:
             self._repair(request)
@@ -327,7 +328,7 @@ class Coordinator:
 
     def _no_quorum(self, request: Request) -> DynalabError:
         nodes = list(request.answered_by())
-        late = ", ".join(request.silent() + sorted(request.given_up)) or "nobody else"
+        late = ", ".join([*request.silent, *sorted(request.given_up)]) or "nobody else"
         said = f"{len(nodes)} of {request.need} nodes answered in time ({', '.join(nodes) or 'none'}; not: {late})"
         if isinstance(request, PutRequest):
             return WriteQuorumNotReached(f"{said}; the write may be stored and may yet appear: get, then decide")
@@ -379,8 +380,8 @@ class Coordinator:
 
     def _close(self, request: Request) -> None:
         self.open.pop(request.op, None)
-        if self.ops.get(request.request) == request.op:
-            del self.ops[request.request]
+        if self.puts.get(request.request) is request:
+            del self.puts[request.request]
         self.desk.cancel_timer(f"request:{request.op}")
 
     def fail(self, op_or_request: str, error: DynalabError) -> bool:

@@ -28,7 +28,7 @@ from dynalab.core.priority import Heat
 from dynalab.core.ring import KeyRange, Ring, position_of
 from dynalab.core.store import Hint, Record, Store, weight
 from dynalab.core.student import clocks_of
-from dynalab.core.version import Siblings, Version
+from dynalab.core.version import Siblings
 
 INCARNATIONS_TRUSTED = 1_000
 """A node remembers so many of its own incarnations; keys of older ones get a fresh one."""
@@ -151,7 +151,7 @@ class Replica:
 
     def _with_hints(self, key: bytes, state: Siblings) -> Siblings:
         for hint in self.store.hints_of(key):
-            state = self.merge(state, hint.record.siblings)
+            state = self.clocks.merge(state, hint.record.siblings)
         return state
 
     def record(self, key: bytes) -> Siblings:
@@ -166,24 +166,25 @@ class Replica:
 
     # Writing ---------------------------------------------------------------------------------
 
-    def write(self, key: bytes, value: bytes | None, context: Context, home: str = "") -> tuple[Siblings, Version]:
+    def write(self, key: bytes, value: bytes | None, context: Context, home: str = "") -> tuple[Siblings, Dot]:
         """Make a new version as coordinator; `home` names the node it is a hint for, if it is not ours (4.5).
 
-        Answers the new state and its new version.
+        Answers the new state, and the dot of its new version.
 
         Raises:
             TooManySiblings: the state would exceed the limits; nothing changed.
         """
         record = self.store.get(key)
         state = self._with_hints(key, NOTHING if record is None else record.siblings)
-        actor = self._actor(self._counted_under(key, home, record), state, context)
+        own = self._counted_under_hints(key) if home else "" if record is None else record.actor
+        actor = self._actor(own, state, context)
         state = self.clocks.put(state, actor, value, context, self.desk.wall_us)
         self._check_limits(state)
         if home:
             self.store.put_hint(Hint(home, key, Record(state, actor), self.desk.now_us))
         else:
             self._store(key, Record(state, actor))
-        return state, state.version_of(Dot(actor, state.counter_of(actor)))
+        return state, Dot(actor, state.counter_of(actor))
 
     def _check_limits(self, state: Siblings) -> None:
         config, siblings = self.desk.config, len(state.versions)
@@ -204,7 +205,7 @@ class Replica:
         if record is None:
             merged, actor = siblings, ""
         else:
-            merged, actor = self.merge(record.siblings, siblings), record.actor
+            merged, actor = self.clocks.merge(record.siblings, siblings), record.actor
             if merged == record.siblings:
                 return False
         if not merged.clock and not merged.dots:
@@ -281,10 +282,8 @@ class Replica:
             if hint.record.actor == actor and hint.record.siblings.counter_of(actor) < counted:
                 self.store.put_hint(hint._replace(record=hint.record._replace(actor="")))
 
-    def _counted_under(self, key: bytes, home: str, record: Record | None) -> str:
-        """The name this node has counted under for the record, or hint, it is about to write; empty: none."""
-        if not home:
-            return "" if record is None else record.actor
+    def _counted_under_hints(self, key: bytes) -> str:
+        """The name this node has counted under in its hints for `key`; empty: none."""
         return next((hint.record.actor for hint in self.store.hints_of(key) if hint.record.actor), "")
 
     def _actor(self, own: str, state: Siblings, context: Context) -> str:
@@ -301,18 +300,19 @@ class Replica:
     def _store(self, key: bytes, record: Record) -> None:
         self.store.put(key, record)
         self._watch(key, record.siblings)
-        self._touch(key)
+        if self.forest is not None:
+            self.forest.touch(key)
 
     def _watch(self, key: bytes, state: Siblings) -> None:
         """Note since when the replica is a deletion, for the reaper, and whether it has siblings."""
         if state.is_tombstone:
             self.tombstones[key] = self.desk.now_us
-        else:
-            self.tombstones.pop(key, None)
+        elif key in self.tombstones:
+            del self.tombstones[key]
         if len(state.versions) > 1:
             self.divergent[key] = None
-        else:
-            self.divergent.pop(key, None)
+        elif key in self.divergent:
+            del self.divergent[key]
 
     def _touch(self, key: bytes) -> None:
         if self.forest is not None:

@@ -30,12 +30,17 @@ class Request(ABC):
         homes: the first n nodes of the preference list.
         need: R or W.
         asked: ``{node: home it stands in for, or ""}``, in the order they were asked.
+        silent: ``{node: None}``: those of them that have neither answered nor been given up, in the same order.
         given_up: nodes that were silent too long, or refused; somebody else was asked in their place.
         look_us: when the node meant to look at it again.
         waited_longer: whether it was given more time because the node was late itself.
     """
 
     kind = ""
+    replied = False
+    given_up: frozenset[str] = frozenset()
+    started_us = deadline_us = look_us = 0
+    waited_longer = False
 
     def __init__(self, op: str, request: str, waiter: str, key: bytes, homes: tuple[str, ...], need: int) -> None:
         self.op = op
@@ -45,12 +50,17 @@ class Request(ABC):
         self.homes = homes
         self.need = need
         self.asked: dict[str, str] = {}
-        self.given_up: set[str] = set()
-        self.replied = False
-        self.started_us = 0
-        self.deadline_us = 0
-        self.look_us = 0
-        self.waited_longer = False
+        self.silent: dict[str, None] = {}
+
+    def asks(self, node: str, home: str) -> None:
+        """`node` is asked: for itself, or in the place of `home`."""
+        self.asked[node] = home
+        self.silent[node] = None
+
+    def gives_up(self, node: str) -> None:
+        """Nobody waits for `node` any more."""
+        self.given_up |= {node}
+        self.silent.pop(node, None)
 
     def was_kept_waiting(self, now_us: int) -> bool:
         """Whether its timer came late: this node, not its peers, is slow, and their answers may wait behind us.
@@ -73,11 +83,6 @@ class Request(ABC):
     def replies(self) -> list[dict[str, Any]]:
         """The answers as a student's quorum part sees them."""
 
-    def silent(self) -> list[str]:
-        """Nodes that were asked and have neither answered nor been given up."""
-        answered = set(self.answered_by())
-        return [node for node in self.asked if node not in answered and node not in self.given_up]
-
     def untried(self, walk: Iterable[str]) -> list[str]:
         """Nodes beyond the homes that could still stand in for somebody."""
         return [node for node in walk if node not in self.homes and node not in self.asked]
@@ -97,12 +102,15 @@ class PutRequest(Request):
         context: what the client will have seen once it is answered; sealed.
         used: the context the write replaced.
         acked: ``{node: True}``: who has stored it, in order.
+        uncovered: ``{home: None}``: homes that have no copy yet, neither their own nor a hint somewhere.
+        durable_at: who syncs it at once in the buffered mode (6.1); empty: nobody yet.
     """
 
     kind = "put"
+    durable_at = ""
 
     def begin(self, state: Siblings, dot: Dot, wall_us: int, deleted: bool, context: Context, used: Context) -> None:
-        """The new version is made and stored here."""
+        """The new version is made here."""
         self.state = state
         self.dot = dot
         self.wall_us = wall_us
@@ -110,10 +118,7 @@ class PutRequest(Request):
         self.context = context
         self.used = used
         self.acked: dict[str, bool] = {}
-        #: homes whose copy this node keeps as a hint, for want of a stand-in
-        self.kept_here: list[str] = []
-        #: who syncs it at once in the buffered mode (6.1); empty: nobody yet
-        self.durable_at = ""
+        self.uncovered: dict[str, None] = dict.fromkeys(self.homes)
         self._to_homes = ReplicaPut(self.op, self.key, state)
 
     def question(self, home: str) -> ReplicaPut:
@@ -129,14 +134,11 @@ class PutRequest(Request):
             return ()
         return tuple((node, self.asked[node]) for node in self.acked if self.asked.get(node))
 
-    def is_everywhere(self) -> bool:
-        """Whether every home has a copy, its own or a hint somewhere."""
-        return len(self.acked) + len(self.kept_here) >= len(self.homes) and not self.uncovered()
-
-    def uncovered(self) -> list[str]:
-        """Homes that have no copy yet, neither their own nor a hint somewhere."""
-        covered = {self.asked.get(node) or node for node in self.acked}
-        return [home for home in self.homes if home not in covered and home not in self.kept_here]
+    def stored_by(self, node: str) -> None:
+        """`node` has stored it: as a replica, or as a hint for the home it stands in for."""
+        self.acked[node] = True
+        self.silent.pop(node, None)
+        self.uncovered.pop(self.asked.get(node) or node, None)
 
     def replies(self) -> list[dict[str, Any]]:
         """The answers as a student's quorum part sees them."""
@@ -160,6 +162,11 @@ class GetRequest(Request):
     def question(self, home: str) -> ReplicaGet:
         """What do you hold?"""
         return self._question
+
+    def answers_with(self, node: str, state: Siblings) -> None:
+        """`node` holds this."""
+        self.answers[node] = state
+        self.silent.pop(node, None)
 
     def answered_by(self) -> Iterable[str]:
         return self.answers

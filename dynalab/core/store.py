@@ -142,7 +142,9 @@ class MemoryStore:
         return self._records.get(key)
 
     def put(self, key: bytes, record: Record) -> None:
-        self._set(self._records, key, record)
+        records = self._records  # Written out, like `remember`: every write passes here.
+        self._undo.append((records, key, records.get(key, _NOTHING)))
+        records[key] = record
 
     def forget(self, key: bytes) -> None:
         self._drop(self._records, key)
@@ -192,9 +194,11 @@ class MemoryStore:
         return self._requests.get(request)
 
     def remember(self, request: str, dot: tuple[str, int]) -> None:
-        self._set(self._requests, request, dot)
-        if len(self._requests) > REQUESTS_REMEMBERED:
-            self._drop(self._requests, next(iter(self._requests)))
+        requests = self._requests
+        self._undo.append((requests, request, requests.get(request, _NOTHING)))
+        requests[request] = dot
+        if len(requests) > REQUESTS_REMEMBERED:
+            self._drop(requests, next(iter(requests)))
 
     def commit(self) -> None:
         self._undo.clear()
