@@ -45,11 +45,11 @@ class Asking:
 
     def ask(self, request: Request, node: str, home: str) -> None:
         request.asks(node, home)
-        question = request.question(home)
         if self._syncs_one and isinstance(request, PutRequest) and not request.durable_at:
             request.durable_at = node
-            question = question._replace(durable=True)
-        self.desk.send(node, question)
+            self.desk.send(node, request.question(home)._replace(durable=True))
+        else:
+            self.desk.send(node, request.question(home))
 
     def stand_in(self, request: Request, home: str) -> str | None:
         """The next healthy node of the walk that nobody has asked yet."""

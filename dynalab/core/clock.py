@@ -173,6 +173,11 @@ def _counter(actor: str, counter: int) -> int:
     return counter
 
 
+def _seal(secret: bytes, key: bytes, entries: Entries, dots: tuple[Dot, ...]) -> bytes:
+    content = repr((key, sorted(entries.items()), [tuple(dot) for dot in sorted(dots)] if dots else ()))
+    return blake2b(content.encode(), key=secret, digest_size=SEAL_BYTES).digest()
+
+
 class _ContextFields(NamedTuple):
     entries: Entries = {}  # noqa: RUF012 - never changed in place, see Entries
     dots: tuple[Dot, ...] = ()
@@ -215,25 +220,20 @@ class Context(_ContextFields):
         entries, dots = absorb(join(self.entries, other.entries), self.dots + other.dots)
         return Context(entries, dots)
 
-    def with_dot(self, dot: Dot) -> Context:
-        """What was seen, and one write more, unsealed."""
-        entries, dots = absorb(self.entries, (*self.dots, dot))
-        return Context(entries, dots)
-
     def sealed(self, secret: bytes, key: bytes) -> Context:
         """This context signed for `key` with the cluster's `secret`."""
-        return Context(self.entries, self.dots, self._sign(secret, key))
+        return Context(self.entries, self.dots, _seal(secret, key, self.entries, self.dots))
+
+    def sealed_with(self, dot: Dot, secret: bytes, key: bytes) -> Context:
+        """What was seen, and one write more, signed for `key`: what an acknowledgement gives."""
+        entries, dots = absorb(self.entries, (*self.dots, dot))
+        return Context(entries, dots, _seal(secret, key, entries, dots))
 
     def is_valid(self, secret: bytes, key: bytes) -> bool:
         """Whether the seal is the cluster's own for `key`; an empty context needs none."""
         if not self.entries and not self.dots:
             return True
-        return compare_digest(self.seal, self._sign(secret, key))
-
-    def _sign(self, secret: bytes, key: bytes) -> bytes:
-        dots = [tuple(dot) for dot in sorted(self.dots)] if self.dots else []
-        content = repr((key, sorted(self.entries.items()), dots))
-        return blake2b(content.encode(), key=secret, digest_size=SEAL_BYTES).digest()
+        return compare_digest(self.seal, _seal(secret, key, self.entries, self.dots))
 
     def __str__(self) -> str:
         return "Context.LOCAL" if self is Context.LOCAL else f"Context{self.clock}"

@@ -137,7 +137,7 @@ class Coordinator:
             self.replica.store.remember(message.request, dot)
             if desk.tracing:
                 self._note_write(message, home, used, state.version_of(dot))
-        context = used.with_dot(dot).sealed(self.secret, key)
+        context = used.sealed_with(dot, self.secret, key)
         request.begin(state, dot, desk.wall_us, message.value is None, context, used)
         if desk.name not in request.homes:
             request.asked[desk.name] = self._absent(request.homes)
@@ -212,7 +212,7 @@ class Coordinator:
         hedged = self.desk.parts.hedge is not None
         for home in homes:
             enough = hedged and len(request.asked) + len(request.answers) >= request.need
-            if home != here and home != covered and not enough:
+            if home not in (here, covered) and not enough:
                 self.asking.ask_home(request, home)
         if hedged:
             self.desk.set_timer(f"hedge:{request.op}", HEDGE_MS)

@@ -30,6 +30,8 @@ def run_unguarded(part: str, function: Callable[..., Any], arguments: tuple[Any,
 SILENT_PINGS = 2
 """A node that handles nothing for so many ping periods, though its own timer is due, was stopped meanwhile."""
 
+NEVER_US = 1 << 62
+
 AWAKE_US = 2_000_000
 """So long after a stop, what is heard may have waited for its end."""
 
@@ -56,18 +58,18 @@ class Desk:
         self.events = 0
         self.counters: dict[str, int] = {}
         self._effects: list[Effect] = []
-        self._silence_us = config.ping_ms * SILENT_PINGS * 1000 or 1 << 62
+        self._silence_us = config.ping_ms * SILENT_PINGS * 1000 or NEVER_US
         #: the last event; an inspection moves `now_us` too, and must not hide a stop
-        self._handled_us = 0
+        self._handled_us = NEVER_US
         self._stopped_us = 0
         self._awake_us = -AWAKE_US
 
     def begin(self, now_us: int, wall_us: int) -> None:
         """The next event is handled."""
-        if self._handled_us and now_us - self._handled_us > self._silence_us:
+        if now_us - self._handled_us > self._silence_us:
             self._stopped_us, self._awake_us = self._handled_us, now_us
-        self.now_us, self.wall_us = now_us, wall_us
-        self._handled_us = now_us
+        self.now_us = self._handled_us = now_us
+        self.wall_us = wall_us
         self.events += 1
 
     def sent_us(self) -> int:

@@ -86,22 +86,17 @@ class FailureDetector:
 
     def heard(self, peer: str) -> bool:
         """A sign of life; answers whether a suspicion ended."""
-        return self._alive(peer, self._peers.get(peer) or self._peer(peer))
-
-    def _alive(self, peer: str, known: _Peer) -> bool:
+        known = self._peers.get(peer) or self._peer(peer)
         known.answered_us = self.desk.now_us
-        if known.suspected:
-            self._trust(peer, known)
-            return True
-        return False
+        return known.suspected and self._trust(peer, known)
 
     def heard_ping(self, peer: str) -> bool:
         """A ping was answered: a sign of life, and one more interval; answers whether a suspicion ended."""
         known = self._peers.get(peer) or self._peer(peer)
         if not known.suspected:
             known.add_interval(self.desk.now_us - known.heard_us)
-        known.heard_us = self.desk.now_us
-        return self._alive(peer, known)
+        known.heard_us = known.answered_us = self.desk.now_us
+        return known.suspected and self._trust(peer, known)
 
     def suspect(self, peer: str, why: str, asked_us: int | None = None) -> None:
         """Believe from now on that `peer` is down.
@@ -158,11 +153,13 @@ class FailureDetector:
             for peer in peers
         }
 
-    def _trust(self, peer: str, known: _Peer) -> None:
+    def _trust(self, peer: str, known: _Peer) -> bool:
+        """Suspect it no more; answers that a suspicion ended."""
         known.suspected = False
         known.heard_us = self.desk.now_us
         self.suspects.discard(peer)
         self.desk.note("trust", peer=peer)
+        return True
 
     def _forgive_own_pause(self) -> None:
         period_us = self.desk.config.ping_ms * 1000

@@ -132,6 +132,7 @@ class Membership:
         #: {node: its latest event}
         self.latest: dict[str, Member] = {}
         self._placement = Placement(Ring({}), Ring({}))
+        self._has_ring = False
         self._pings = 0
         #: {node: key ranges that it and this node keep}, as of `_shared_version`
         self._shared: dict[str, list[KeyRange]] = {}
@@ -168,7 +169,10 @@ class Membership:
 
     def walk(self, position: int) -> tuple[str, ...]:
         """Homes and fallbacks of a position, by the ring that answers now."""
-        return self._walk(self._placement.current, position)
+        ring = self._placement.current
+        if self._has_ring and self.desk.parts.ring is None:
+            return ring.walk(position)
+        return self._walk(ring, position)
 
     def newcomers(self, position: int, n: int) -> list[str]:
         """Homes of a position in the target ring that are not homes now: writes go there too (4.9)."""
@@ -223,6 +227,7 @@ class Membership:
         here = self.desk.name
         self._peers = sorted(node for node, event in self.latest.items() if event.status != "left" and node != here)
         self._placement = placement(history, config.strategy, config.tokens, config.partitions)
+        self._has_ring = bool(self._placement.current.nodes)
         self.version += 1
         return True
 

@@ -53,6 +53,8 @@ from dynalab.core.store import Store
 
 TRANSFER_RETRY_MS = 200
 
+_FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
+
 
 class Node:
     """A storage node.
@@ -109,7 +111,15 @@ class Node:
         self.desk.begin(now_us, wall_us)
         self.store.begin()
         try:
-            self._dispatch(event)
+            if isinstance(event, Received):
+                self._hear(event.sender, event.message)
+            elif isinstance(event, TimerFired):
+                kind, _, subject = event.name.partition(":")
+                self._timer_handlers[kind](subject)
+            else:
+                self._on_start(event)
+            if self._ring_version != self.membership.version:
+                self._ring_changed()
         except DynalabError as error:
             self._refuse(event, error)
         return self.desk.take_effects()
@@ -136,20 +146,9 @@ class Node:
 
     # Dispatch ----------------------------------------------------------------------------------
 
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, Received):
-            self._hear(*event)
-        elif isinstance(event, TimerFired):
-            kind, _, subject = event.name.partition(":")
-            self._timer_handlers[kind](subject)
-        else:
-            self._on_start(event)
-        if self._ring_version != self.membership.version:
-            self._ring_changed()
-
     def _hear(self, sender: str, message: Any) -> None:
         """Hand a message to its handler; what only nodes may say is not taken from a client."""
-        if sender.startswith("client:") and type(message) not in CLIENT_REQUESTS:
+        if type(message) not in _FROM_CLIENTS and sender.startswith("client:"):
             self.desk.count("unauthorised")
             self.desk.note("refuse", type(message).__name__, sender, text="a client may not say this")
             return
@@ -168,7 +167,7 @@ class Node:
             "request": self.coordinator.on_request_timer,
             "hedge": self.coordinator.on_hedge_timer,
             "forward": self._on_timer_forward,
-            "breath": lambda _: self.overload.on_breath(self._waiting(), self.coordinator.open.values()),
+            "breath": self._on_timer_breath,
         }
         owners = (self.coordinator, self.handoff, self.antientropy, self.membership, self.forwarding, self.reaper)
         handlers: dict[type, Callable[[str, Any], object]] = {}
@@ -262,28 +261,28 @@ class Node:
 
     def _client_request(self, sender: str, message: Any, n: int, coordinate: Callable[..., None]) -> None:
         """Coordinate, or forward to a node of the preference list (4.5, 5)."""
-        self.refused.check(message, self.desk.now_us)
-        if not self._has_begun(message.request):  # What repeats a request is no new work.
-            self.overload.check(self._waiting())
+        if message.hops:
+            self.refused.check(message, self.desk.now_us)
+        waiting = len(self.coordinator.open) + len(self.forwarding.open)
+        if waiting >= self.overload.watched_from and not self._has_begun(message.request):
+            self.overload.check(waiting)  # What repeats a request is no new work.
         position = position_of(message.key)
         homes = self.membership.walk(position)[:n]
         if not homes:
             raise refusals.no_ring(self.name)
         if self.desk.tracing:
             self.desk.note("request", type(message).__name__, sender, message.key, message.request)
-        if self.name in homes or not self.forwarding.forward(sender, message, homes):
-            if self.name not in homes and self.desk.config.strict:
+        if self.name not in homes:
+            if self.forwarding.forward(sender, message, homes):
+                return
+            if self.desk.config.strict:
                 raise refusals.no_home(self.name)
-            self.load.count(self.membership.ring, position, self.desk.now_us)
-            coordinate(sender, message, homes)
+        self.load.count(self.membership.ring, position, self.desk.now_us)
+        coordinate(sender, message, homes)
 
     def _has_begun(self, request: str) -> bool:
         """Whether an earlier message with this request id was taken on here, by the coordinator or to be forwarded."""
         return self.coordinator.has_begun(request) or request in self.forwarding.open
-
-    def _waiting(self) -> int:
-        """Client requests under way here, forwarded ones too."""
-        return len(self.coordinator.open) + len(self.forwarding.open)
 
     def _on_client_leave(self, sender: str, message: ClientLeave) -> None:
         """An administrator's wish that a node leave (4.8.1)."""
@@ -305,15 +304,17 @@ class Node:
 
     def _on_replica_put(self, sender: str, message: ReplicaPut) -> None:
         """Store a replica, or keep a hint (4.6)."""
-        if message.durable:
+        request, key, siblings, home, durable = message
+        if durable:
             self.store.sync_next()
-        if message.home in ("", self.name):
-            self.replica.absorb(message.key, message.siblings, "put")
-            self._pass_on_strays((message.key,))
+        if home in ("", self.name):
+            self.replica.absorb(key, siblings, "put")
+            if not self.membership.keeps(position_of(key)):
+                self.handoff.stray(key)
             stored = True
         else:
-            stored = self.replica.keep_hint(message.home, message.key, message.siblings)
-        self.desk.send(sender, ReplicaPutDone(message.request, stored))
+            stored = self.replica.keep_hint(home, key, siblings)
+        self.desk.send(sender, ReplicaPutDone(request, stored))
 
     def _on_replica_get(self, sender: str, message: ReplicaGet) -> None:
         self.desk.send(sender, ReplicaGetDone(message.request, self.replica.asked(message.key)))
@@ -366,6 +367,10 @@ class Node:
             coordinate = self.coordinator.put if isinstance(message, ClientPut) else self.coordinator.get
             coordinate(waiter, message, homes)
             self.forwarding.end(request)
+
+    def _on_timer_breath(self, _: str) -> None:
+        waiting = len(self.coordinator.open) + len(self.forwarding.open)
+        self.overload.on_breath(waiting, self.coordinator.open.values())
 
     def _on_timer_ping(self, _: str) -> None:
         self.desk.set_timer("ping", self.desk.config.ping_ms)

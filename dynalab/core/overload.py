@@ -40,6 +40,7 @@ class Overload:
 
     Attributes:
         limit: open requests beyond which new ones are refused.
+        watched_from: with fewer open requests there is nothing to check.
         late_us: how late the last breaths came, on the average.
     """
 
@@ -47,11 +48,12 @@ class Overload:
         self.desk = desk
         self.admission = admission
         self.limit = desk.config.max_requests
+        self.watched_from = min(WATCHED_FROM, self.limit)
         self.late_us = 0
         self._due_us = 0
 
     def check(self, open_requests: int) -> None:
-        """A client asks for something more.
+        """A client asks for something more, while `watched_from` or more requests are open.
 
         Raises:
             Overloaded: come back later; nothing was done (definite).
@@ -82,7 +84,7 @@ class Overload:
         now_us = self.desk.now_us
         oldest_us = min((request.started_us for request in coordinated if not request.replied), default=now_us)
         if self._is_behind(now_us - oldest_us):
-            self.limit = max(min(WATCHED_FROM, allowed), int(min(self.limit, open_requests) * SHRINKS))
+            self.limit = max(self.watched_from, int(min(self.limit, open_requests) * SHRINKS))
             self.desk.count("limit_lowered")
         else:
             self.limit = min(allowed, self.limit + GROWS)

@@ -299,7 +299,10 @@ class Replica:
 
     def _store(self, key: bytes, record: Record) -> None:
         self.store.put(key, record)
-        self._watch(key, record.siblings)
+        versions = record.siblings.versions
+        usual = len(versions) == 1 and versions[0].value is not None
+        if not usual or key in self.tombstones or key in self.divergent:
+            self._watch(key, record.siblings)
         if self.forest is not None:
             self.forest.touch(key)
 

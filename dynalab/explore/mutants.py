@@ -368,7 +368,7 @@ def _a_repair_is_a_write(repair: Original) -> Any:
     return wrong
 
 
-@_mutant("S29", FailureDetector, "_alive", "loss partition")
+@_mutant("S29", FailureDetector, "_trust", "loss partition")
 def _once_suspected_for_ever(_: Original) -> Any:
     """A node that was silent once is never trusted again."""
     return lambda self, peer, known: False

@@ -20,7 +20,7 @@ from dynalab.core.errors import NotSettled, WriteQuorumNotReached
 from dynalab.core.handoff import Handoff
 from dynalab.core.messages import ReplicaPutDone
 from dynalab.core.node import Node
-from dynalab.core.replica import Replica
+from dynalab.core.replica import Forest, Replica
 from dynalab.core.requests import PutRequest
 from dynalab.core.store import MemoryStore, Record
 from dynalab.core.version import DottedClocks, LiteralClocks, Siblings
@@ -267,7 +267,7 @@ def counts_messages(patch: pytest.MonkeyPatch) -> None:
 
 def forgets_the_tree(patch: pytest.MonkeyPatch) -> None:
     """A write does not reach the Merkle tree."""
-    patch.setattr(Replica, "_touch", lambda self, key: None)
+    patch.setattr(Forest, "touch", lambda self, key: None)
 
 
 def restless_digests(patch: pytest.MonkeyPatch) -> None:
