@@ -278,15 +278,19 @@ def restless_digests(patch: pytest.MonkeyPatch) -> None:
 
 def deletes_without_tombstone(patch: pytest.MonkeyPatch) -> None:
     """A delete forgets the key."""
-    original = Replica.write
+    original_write, original_begin = Replica.write, PutRequest.begin
 
     def write(self: Replica, key: bytes, value: bytes | None, context: Context, home: str = "") -> Any:
-        state, version = original(self, key, value, context, home)
+        made = original_write(self, key, value, context, home)
         if value is None:
             self.store.forget(key)
-        return state._replace(versions=(), clock={}, dots=()) if value is None else state, version
+        return made
+
+    def begin(self: PutRequest, state: Siblings, dot: Any, wall_us: int, deleted: bool, *contexts: Context) -> None:
+        original_begin(self, Siblings() if deleted else state, dot, wall_us, deleted, *contexts)
 
     patch.setattr(Replica, "write", write)
+    patch.setattr(PutRequest, "begin", begin)
 
 
 #: (bug, script, the invariants of which one must say it; NotSettled: the cluster never becomes quiet)
