@@ -71,7 +71,7 @@ class Coordinator:
         self.open: dict[str, Request] = {}
         #: {client's request id: request}, puts under way only
         self.puts: dict[str, PutRequest] = {}
-        #: {replica: last answer time in ms}, smoothed; for hedging
+        #: {replica: last answer time in ms}, smoothed; for the part `hedge`, and known only with one
         self.latencies: dict[str, float] = {}
         self._nonce = ""
         self._numbers = 0
@@ -227,8 +227,9 @@ class Coordinator:
         if message.traceback:
             self._fail(request, PartFailed(f"a part failed on node {sender}"), message.traceback)
             return
-        took = (self.desk.now_us - request.started_us) / 1000
-        self.latencies[sender] = 0.8 * self.latencies.get(sender, took) + 0.2 * took
+        if self.desk.parts.hedge is not None:
+            took = (self.desk.now_us - request.started_us) / 1000
+            self.latencies[sender] = 0.8 * self.latencies.get(sender, took) + 0.2 * took
         request.answers_with(sender, message.siblings)
         self._advance_get(request)
 

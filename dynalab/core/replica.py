@@ -108,6 +108,7 @@ class Replica:
         #: keys that had siblings when they were last written; metrics ask
         self.divergent: dict[bytes, None] = {}
         self.heat = Heat()
+        self._counts_heat = desk.config.repair_order != "plain"
         self.incarnation = ""
         #: incarnations whose counters are remembered for every key this node kept since
         self._trusted: list[str] = []
@@ -131,9 +132,9 @@ class Replica:
 
     def asked(self, key: bytes) -> Siblings:
         """What a client's get finds here; counted where the order of repair depends on it."""
-        if self.desk.config.repair_order != "plain":
+        if self._counts_heat:
             self.heat.add(key)
-        return self.read(key)
+        return self._with_hints(key, self.store.get(key))
 
     def refresh_clocks(self) -> None:
         """Other parts were given."""
@@ -147,9 +148,10 @@ class Replica:
 
     def read(self, key: bytes) -> Siblings:
         """All that this node holds of `key`: its replica and the hints it keeps for others."""
-        return self._with_hints(key, self.record(key))
+        return self._with_hints(key, self.store.get(key))
 
-    def _with_hints(self, key: bytes, state: Siblings) -> Siblings:
+    def _with_hints(self, key: bytes, record: Record | None) -> Siblings:
+        state = NOTHING if record is None else record.siblings
         for hint in self.store.hints_of(key):
             state = self.clocks.merge(state, hint.record.siblings)
         return state
@@ -175,7 +177,7 @@ class Replica:
             TooManySiblings: the state would exceed the limits; nothing changed.
         """
         record = self.store.get(key)
-        state = self._with_hints(key, NOTHING if record is None else record.siblings)
+        state = self._with_hints(key, record)
         own = self._counted_under_hints(key) if home else "" if record is None else record.actor
         actor = self._actor(own, state, context)
         state = self.clocks.put(state, actor, value, context, self.desk.wall_us)
@@ -187,11 +189,15 @@ class Replica:
         return state, Dot(actor, state.counter_of(actor))
 
     def _check_limits(self, state: Siblings) -> None:
-        config, siblings = self.desk.config, len(state.versions)
-        if siblings > config.max_siblings or len(state.clock) > config.max_clock:
+        config, siblings, pairs = self.desk.config, len(state.versions), len(state.clock)
+        if siblings > config.max_siblings:
             raise TooManySiblings(
-                f"the put would leave {siblings} siblings and {len(state.clock)} clock pairs; "
-                f"the limits are {config.max_siblings} and {config.max_clock}: read, merge, put"
+                f"the put would leave {siblings} siblings; the limit is {config.max_siblings}: read, merge, put"
+            )
+        if pairs > config.max_clock:
+            raise TooManySiblings(
+                f"the put would leave a clock of {pairs} pairs; the limit is {config.max_clock}, and merging does not "
+                "shorten a clock: use a new key, or a cluster with a larger max_clock"
             )
         if siblings * VALUE_BYTES_MAX > STATE_BYTES_MAX and weight(state) > STATE_BYTES_MAX:
             raise TooManySiblings(

@@ -175,7 +175,8 @@ class MemoryStore:
         return sorted((hint for hint in held if home in (None, hint.home)), key=lambda hint: hint.kept_us)
 
     def hints_of(self, key: bytes) -> list[Hint]:
-        return list(self._hints.get(key, {}).values())
+        held = self._hints.get(key)
+        return list(held.values()) if held else []
 
     def hint_bytes(self) -> int:
         return self._sizes["hints"]

@@ -58,6 +58,17 @@ def test_siblings_of_a_key_are_bounded():
         assert sim.get("k", r=3).values == ["merged"]
 
 
+def test_the_clock_of_a_key_is_bounded_and_the_advice_fits():
+    """A put that would lengthen the clock beyond `max_clock` is refused; merging would not help, so it is not advised."""
+    with Simulation(3, seed=1, max_clock=1) as sim:
+        sim.put("k", 1, via="A", w=3)
+        with pytest.raises(TooManySiblings, match="a clock of 2 pairs; the limit is 1, .* larger max_clock") as refused:
+            sim.put("k", 2, via="B")
+        assert refused.value.definite
+        sim.put("k", 3, via="A")
+        assert sim.get("k").values == [3]
+
+
 def test_bytes_of_a_key_are_bounded():
     """Siblings of more bytes than a message could carry are refused when they are put, definitely (I10)."""
     with Simulation(3, seed=1) as sim:
