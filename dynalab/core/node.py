@@ -52,7 +52,6 @@ from dynalab.core.ring import position_of
 from dynalab.core.store import Store
 
 TRANSFER_RETRY_MS = 200
-
 _FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
 
 
@@ -84,6 +83,7 @@ class Node:
         self.store = store
         self.replica = Replica(self.desk, store)
         self.membership = Membership(self.desk)
+        self.detector = self.membership.detector
         self.admission = Admission(self.desk)
         self.overload = Overload(self.desk, self.admission)
         self.load = KeyLoad()
@@ -247,7 +247,7 @@ class Node:
         self._hand_off_soon()
 
     def _hand_off_soon(self) -> None:
-        """A home came back, or the ring changed: do not wait for the next round."""
+        """A peer came back, as its answer shows, or the ring changed: hints do not wait for the next round."""
         if self.desk.config.handoff_ms:
             self.desk.set_timer("handoff", 0)
 
@@ -263,9 +263,8 @@ class Node:
         """Coordinate, or forward to a node of the preference list (4.5, 5)."""
         if message.hops:
             self.refused.check(message, self.desk.now_us)
-        waiting = len(self.coordinator.open) + len(self.forwarding.open)
-        if waiting >= self.overload.watched_from and not self._has_begun(message.request):
-            self.overload.check(waiting)  # What repeats a request is no new work.
+        if self._waiting() >= self.overload.watched_from and not self._has_begun(message.request):
+            self.overload.check(self._waiting())  # What repeats a request is no new work.
         position = position_of(message.key)
         homes = self.membership.walk(position)[:n]
         if not homes:
@@ -283,6 +282,10 @@ class Node:
     def _has_begun(self, request: str) -> bool:
         """Whether an earlier message with this request id was taken on here, by the coordinator or to be forwarded."""
         return self.coordinator.has_begun(request) or request in self.forwarding.open
+
+    def _waiting(self) -> int:
+        """Client requests under way here, forwarded ones too."""
+        return len(self.coordinator.open) + len(self.forwarding.open)
 
     def _on_client_leave(self, sender: str, message: ClientLeave) -> None:
         """An administrator's wish that a node leave (4.8.1)."""
@@ -309,8 +312,7 @@ class Node:
             self.store.sync_next()
         if home in ("", self.name):
             self.replica.absorb(key, siblings, "put")
-            if not self.membership.keeps(position_of(key)):
-                self.handoff.stray(key)
+            self._pass_on_strays((key,))
             stored = True
         else:
             stored = self.replica.keep_hint(home, key, siblings)
@@ -320,11 +322,13 @@ class Node:
         self.desk.send(sender, ReplicaGetDone(message.request, self.replica.asked(message.key)))
 
     def _on_replica_put_done(self, sender: str, message: ReplicaPutDone) -> None:
-        self._heard(sender)
+        if self.detector.heard(sender):
+            self._hand_off_soon()
         self.coordinator.on_replica_put_done(sender, message)
 
     def _on_replica_get_done(self, sender: str, message: ReplicaGetDone) -> None:
-        self._heard(sender)
+        if self.detector.heard(sender):
+            self._hand_off_soon()
         self.coordinator.on_replica_get_done(sender, message)
 
     def _on_read_repair(self, _sender: str, message: ReadRepair) -> None:
@@ -348,12 +352,7 @@ class Node:
     # Failure detection and gossip ----------------------------------------------------------------
 
     def _on_ping_done(self, sender: str, _message: PingDone) -> None:
-        if self.membership.detector.heard_ping(sender):
-            self._hand_off_soon()
-
-    def _heard(self, sender: str) -> None:
-        """An answer is a sign of life; a peer that came back gets its hints at once."""
-        if self.membership.detector.heard(sender):
+        if self.detector.heard_ping(sender):
             self._hand_off_soon()
 
     # Timers ------------------------------------------------------------------------------------
@@ -369,8 +368,7 @@ class Node:
             self.forwarding.end(request)
 
     def _on_timer_breath(self, _: str) -> None:
-        waiting = len(self.coordinator.open) + len(self.forwarding.open)
-        self.overload.on_breath(waiting, self.coordinator.open.values())
+        self.overload.on_breath(self._waiting(), self.coordinator.open.values())
 
     def _on_timer_ping(self, _: str) -> None:
         self.desk.set_timer("ping", self.desk.config.ping_ms)
