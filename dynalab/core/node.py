@@ -83,7 +83,6 @@ class Node:
         self.store = store
         self.replica = Replica(self.desk, store)
         self.membership = Membership(self.desk)
-        self.detector = self.membership.detector
         self.admission = Admission(self.desk)
         self.overload = Overload(self.desk, self.admission)
         self.load = KeyLoad()
@@ -322,12 +321,12 @@ class Node:
         self.desk.send(sender, ReplicaGetDone(message.request, self.replica.asked(message.key)))
 
     def _on_replica_put_done(self, sender: str, message: ReplicaPutDone) -> None:
-        if self.detector.heard(sender):
+        if self.membership.detector.heard(sender):
             self._hand_off_soon()
         self.coordinator.on_replica_put_done(sender, message)
 
     def _on_replica_get_done(self, sender: str, message: ReplicaGetDone) -> None:
-        if self.detector.heard(sender):
+        if self.membership.detector.heard(sender):
             self._hand_off_soon()
         self.coordinator.on_replica_get_done(sender, message)
 
@@ -352,7 +351,7 @@ class Node:
     # Failure detection and gossip ----------------------------------------------------------------
 
     def _on_ping_done(self, sender: str, _message: PingDone) -> None:
-        if self.detector.heard_ping(sender):
+        if self.membership.detector.heard_ping(sender):
             self._hand_off_soon()
 
     # Timers ------------------------------------------------------------------------------------
