@@ -78,7 +78,7 @@ METHODS_TO_CODE = {"recv_pyobj", "send_pyobj", "recv_serialized", "runsource", "
 NAMES_TO_CODE = {"eval", "exec", "__import__"} | {f".{method}" for method in METHODS_TO_CODE}
 
 #: Student code travels from a parent to its own child over standard input; these two ends handle it.
-STANDARD_INPUT_FILES = {"live/process.py", "live/spawn.py"}
+STANDARD_INPUT_FILES = {"live/instructions.py", "live/spawn.py"}
 
 NOT_IN_A_NODE = {"numpy", "pandas", "networkx", "matplotlib", "IPython", "ipywidgets", "anywidget", "rich", "fastapi"}
 NOT_IN_A_BROWSER = {"zmq", "msgspec", "psutil", "cloudpickle", "multiprocessing"}

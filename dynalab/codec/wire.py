@@ -5,6 +5,7 @@ A message on the wire is one byte for the version of this format, one byte for t
 `core.messages.MESSAGES`, and its fields as one msgpack array.
 Decoding bounds the whole before it reads; then one pass judges types, lengths, counts and numbers (`codec.bounds`),
 and a second one builds the message.
+Between processes, messages of one kind travel as a run: their fields as one array, judged and built with one call each.
 Where the sender's cluster wants it, the fields of a large message are packed (`codec.packing`).
 
 Rule 1: `decode` answers a message within its bounds or raises `WireError`; never anything else.
@@ -16,6 +17,8 @@ DEPARTS: the paper's nodes speak Java NIO channels and do not say their format (
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from struct import Struct
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -24,13 +27,22 @@ from dynalab.codec.bounds import WireError, bounded
 from dynalab.codec.packing import PACKED, packed, unpacked
 from dynalab.core.messages import MESSAGES, Message
 
-__all__ = ["MESSAGE_BYTES_MAX", "VERSION", "WireError", "decode", "encode"]
+__all__ = ["MESSAGE_BYTES_MAX", "VERSION", "WireError", "decode", "decode_run", "encode", "encode_fields"]
 
-VERSION = 2
-"""The first byte of every message; another version is refused, not guessed at."""
+VERSION = 3
+"""The first byte of every message and every frame; another version is refused, not guessed at."""
 
 MESSAGE_BYTES_MAX = 128 * 1024 * 1024
 """No message is longer: room for a key with 100 siblings (`Config.max_siblings`) of 1 MiB each."""
+
+FIELDS_BYTES_MAX = MESSAGE_BYTES_MAX - 16
+"""What goes before the fields has room."""
+
+
+ARRAY, ARRAY_MARK = Struct(">BL"), 0xDD
+"""The head of the msgpack array that a run is: the mark, and how many items."""
+
+ARRAY_BYTES = ARRAY.size
 
 
 def _plain(value: object) -> object:
@@ -42,13 +54,27 @@ def _plain(value: object) -> object:
 
 _encode_fields = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
-_HEADS: dict[type, bytes] = {kind: bytes([VERSION, number]) for number, kind in enumerate(MESSAGES)}
+_NUMBERS: dict[type, int] = {kind: number for number, kind in enumerate(MESSAGES)}
 
-#: (name, judge, build) by the message's number
-_READERS: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any]], ...] = tuple(
-    (kind.__name__, msgspec.msgpack.Decoder(bounded(kind)).decode, msgspec.msgpack.Decoder(kind).decode)
+_HEADS: dict[type, bytes] = {kind: bytes([VERSION, number]) for kind, number in _NUMBERS.items()}
+
+_Read = Callable[[Any], Any]
+
+#: (judge, build) by the message's number
+_READERS: tuple[tuple[_Read, _Read], ...] = tuple(
+    (msgspec.msgpack.Decoder(bounded(kind)).decode, msgspec.msgpack.Decoder(kind).decode) for kind in MESSAGES
+)
+
+#: (judge, build) of a run, by the number of its messages
+_RUN_READERS: tuple[tuple[_Read, _Read], ...] = tuple(
+    (
+        msgspec.msgpack.Decoder(GenericAlias(list, (bounded(kind),))).decode,
+        msgspec.msgpack.Decoder(GenericAlias(list, (kind,))).decode,
+    )
     for kind in MESSAGES
 )
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def encode(message: Message, compress_bytes: int = 0) -> bytes:
@@ -61,16 +87,26 @@ def encode(message: Message, compress_bytes: int = 0) -> bytes:
     >>> encode(Ping(7))[2:].hex()
     '9107'
     """
+    kind, fields = encode_fields(message, compress_bytes)
+    return bytes([VERSION | kind & PACKED, kind & ~PACKED]) + fields
+
+
+def encode_fields(message: Message, compress_bytes: int = 0) -> tuple[int, bytes]:
+    """``(kind, fields)`` of `message`, as it travels in a run; the kind has the bit `PACKED` when the fields are.
+
+    Raises:
+        WireError: as `encode`.
+    """
     try:
-        head, fields = _HEADS[type(message)], _encode_fields(message)
+        kind, fields = _NUMBERS[type(message)], _encode_fields(message)
     except KeyError:
         raise WireError(f"{type(message).__name__} is not a message of the protocol") from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise WireError(f"{type(message).__name__} cannot be sent: {error}") from error
-    if len(fields) > MESSAGE_BYTES_MAX - len(head):
-        raise WireError(f"{type(message).__name__} has {len(fields)} bytes; at most {MESSAGE_BYTES_MAX} are sent")
+    if len(fields) > FIELDS_BYTES_MAX:
+        raise WireError(f"{type(message).__name__} has {len(fields)} bytes; at most {FIELDS_BYTES_MAX} are sent")
     smaller = packed(fields, compress_bytes) if compress_bytes else None
-    return head + fields if smaller is None else bytes([VERSION | PACKED, head[1]]) + smaller
+    return (kind, fields) if smaller is None else (kind | PACKED, smaller)
 
 
 def decode(data: bytes | memoryview) -> Message:
@@ -87,12 +123,40 @@ def decode(data: bytes | memoryview) -> Message:
         raise WireError(f"a message has 2 to {MESSAGE_BYTES_MAX} bytes; got {len(data)}")
     if data[0] & ~PACKED != VERSION:
         raise WireError(f"the format's version is {VERSION}; got {data[0]}")
-    if data[1] >= len(_READERS):
-        raise WireError(f"there are {len(_READERS)} kinds of messages; got number {data[1]}")
-    name, judge, build = _READERS[data[1]]
+    kind = _known(data[1])
+    judge, build = _READERS[kind]
     fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
         judge(fields)
         return build(fields)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise WireError(f"{name}: {error}") from None
+    except _UNREADABLE as error:
+        raise WireError(f"{MESSAGES[kind].__name__}: {error}") from None
+
+
+def decode_run(kind: int, array: bytes | memoryview) -> list[Message]:
+    """The messages of one kind whose fields are the items of `array`, which may come from anyone.
+
+    Raises:
+        WireError: one of them is refused, as by `decode`, so all are.
+
+    >>> from dynalab.core.messages import MESSAGES, Ping
+    >>> decode_run(MESSAGES.index(Ping), bytes.fromhex("dd00000002 9107 9108"))
+    [Ping(number=7), Ping(number=8)]
+    """
+    if len(array) > MESSAGE_BYTES_MAX:
+        raise WireError(f"a run has at most {MESSAGE_BYTES_MAX} bytes; got {len(array)}")
+    if kind & PACKED:
+        kind, array = kind & ~PACKED, ARRAY.pack(ARRAY_MARK, 1) + unpacked(array[ARRAY_BYTES:])
+    judge, build = _RUN_READERS[_known(kind)]
+    try:
+        judge(array)
+        messages: list[Message] = build(array)
+    except _UNREADABLE as error:
+        raise WireError(f"{MESSAGES[kind].__name__}: {error}") from None
+    return messages
+
+
+def _known(kind: int) -> int:
+    if kind >= len(MESSAGES):
+        raise WireError(f"there are {len(MESSAGES)} kinds of messages; got number {kind}")
+    return kind

@@ -26,14 +26,15 @@ from typing import Any
 import msgspec
 import zmq
 
-from dynalab.codec.wire import WireError, decode, encode
+from dynalab.codec.bounds import WireError
+from dynalab.codec.wire import decode_run, encode_fields
 from dynalab.core.errors import BadRequest, NodeIsDown, RequestTimedOut
 from dynalab.core.messages import CLIENT_REPLIES, ClientFailed, ClientGet, ClientLeave, ClientMove, Message
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
 from dynalab.live.line import Ask, Ended, Line, Reply
-from dynalab.live.parcels import Parcel, messages
+from dynalab.live.parcels import CONTROL_KIND, Parcel, Run, runs
 from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
 
@@ -225,26 +226,31 @@ class Lines:
                 frame = line.socket.recv(NOBLOCK)
             except zmq.Again:
                 return
-            for number, payload in messages(frame):
+            for run in runs(frame):
                 try:
-                    hear(line, number, payload)
+                    hear(line, run)
                 except (WireError, msgspec.MsgspecError):
-                    self.unreadable += 1
+                    self.unreadable += run.many
 
-    def _hear_answer(self, line: Line, number: int, payload: memoryview) -> None:
-        told = control.read_answer(payload)
+    def _hear_answer(self, line: Line, run: Run) -> None:
+        if run.kind != CONTROL_KIND:
+            raise WireError("nodes say nothing else on the control line")
+        told = control.read_answer(run.alone)
         if isinstance(told, (Events, Printed)):
             self._on_news(line.node, told)
-        elif number in line.ordered:
-            line.ordered.pop(number).set_result(told)
+        elif run.number in line.ordered:
+            line.ordered.pop(run.number).set_result(told)
 
-    def _hear_reply(self, line: Line, number: int, payload: memoryview) -> None:
-        message = decode(payload)
-        if type(message) not in CLIENT_REPLIES:
-            self.unreadable += 1
-            return
+    def _hear_reply(self, line: Line, run: Run) -> None:
+        messages = decode_run(run.kind, run.array)
+        if type(messages[0]) not in CLIENT_REPLIES:
+            raise WireError(f"{type(messages[0]).__name__} is not for a node to say to a client")
         if self._tracing:
-            self._recorders.of(line.user).message("receive", message, line.node, len(payload), number, line.node)
+            self._recorders.of(line.user).received(messages, line.node, run.numbers, run.lengths(), self.now_us())
+        for message in messages:
+            self._answered(line, message)
+
+    def _answered(self, line: Line, message: Message) -> None:
         waiting = line.asked.pop(message.request, [])
         if isinstance(message, ClientFailed) and len(waiting) > 1:  # It fails one attempt; others may yet succeed.
             line.asked[message.request] = waiting[1:]
@@ -259,14 +265,14 @@ class Lines:
             ask.end(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
             return
         try:
-            payload = encode(ask.message, self._compress_bytes)
+            kind, fields = encode_fields(ask.message, self._compress_bytes)
         except WireError as error:
             ask.end(BadRequest(f"this cannot be sent: {error}"))
             return
         number = 0
         if self._tracing:
-            number = self._recorders.of(ask.user).message("send", ask.message, ask.node, len(payload), 0)
-        self._say(line, number, payload)
+            number = self._recorders.of(ask.user).sent(ask.message, ask.node, len(fields), 0, self.now_us())
+        self._say(line, kind, fields, number)
         line.asked.setdefault(ask.message.request, []).append(ask)
         wish = isinstance(ask.message, (ClientLeave, ClientMove))
         wait_us = 10_000_000 if wish else ask.message.timeout_us + GRACE_US
@@ -280,13 +286,13 @@ class Lines:
             return
         self._count += 1
         line.ordered[self._count] = future
-        self._say(line, self._count, control.encode(order))
+        self._say(line, CONTROL_KIND, control.encode(order), self._count)
 
-    def _say(self, line: Line, number: int, payload: bytes) -> None:
+    def _say(self, line: Line, kind: int, fields: bytes, number: int) -> None:
         """Say something at the end of the turn."""
         if not line.parcel:
             self._speaking.append(line)
-        if line.parcel.add(number, payload):
+        if line.parcel.add(kind, fields, number):
             self._send(line)
 
     def _flush(self) -> None:

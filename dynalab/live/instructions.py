@@ -1,4 +1,4 @@
-"""What comes over a node's standard input while it runs (see `keeper`)."""
+"""What comes over a node's standard input (see `keeper`): a student's parts, when it starts and while it runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,38 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import IO
 
+from dynalab.core.config import Parts
+from dynalab.disk.engines import Records
+from dynalab.guard import run_guarded
 from dynalab.live.frames import read_frame
 from dynalab.live.spec import read_parts
+
+RECOVERY_MS = 10_000
+"""The part `recovery` may take so long; it reads a whole log."""
+
+
+def loaded_parts(pickled: bytes) -> Parts:
+    """The student's parts, from the owner of this process over standard input and from nowhere else."""
+    if not pickled:
+        return Parts()
+    import cloudpickle
+
+    parts = cloudpickle.loads(pickled)
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def guarded_recovery(parts: Parts) -> Records | None:
+    """The part that reads logs, under a guard of its own; None: none was given."""
+    if parts.recovery is None:
+        return None
+    guard, recovery = run_guarded(RECOVERY_MS), parts.recovery
+
+    def records(log_bytes: bytes) -> list[bytes]:
+        answer: list[bytes] = guard("recovery", recovery, (log_bytes,))
+        return answer
+
+    return records
 
 
 class Instructions:

@@ -19,29 +19,32 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from pathlib import Path
 from random import Random
 from typing import IO, Any
 
 import zmq
 
-from dynalab.codec.wire import WireError, decode, encode
+from dynalab.codec.bounds import WireError
+from dynalab.codec.wire import decode_run, encode_fields
 from dynalab.core.config import Config, Parts
 from dynalab.core.effects import CancelTimer, Effect, Event, Note, Received, Reply, Send, SetTimer, Start, TimerFired
 from dynalab.core.errors import InvalidSetting
 from dynalab.core.messages import CLIENT_REPLIES, CLIENT_REQUESTS, MESSAGES, NODE_MESSAGES, ClientFailed, Message
 from dynalab.core.node import Node
 from dynalab.core.store import Store
-from dynalab.disk.engines import Records, open_store
+from dynalab.disk.engines import open_store
 from dynalab.guard import run_guarded
 from dynalab.live.control import Printed
 from dynalab.live.control import encode as encode_control
 from dynalab.live.folder import FolderInUse, Lock
 from dynalab.live.frames import Failed, Ready, notify, read_frame
-from dynalab.live.instructions import Instructions
+from dynalab.live.instructions import Instructions, guarded_recovery, loaded_parts
 from dynalab.live.keys import CONTROL, Gate
 from dynalab.live.orders import obey
+from dynalab.live.parcels import CONTROL_KIND, Run
 from dynalab.live.record import Recorder, about
 from dynalab.live.spec import Spec, read_spec
 from dynalab.live.timers import ROUNDS, Timers, due_us, place_us
@@ -59,9 +62,6 @@ PRINTED_MAX = 1024 * 1024
 PART_MS = 500
 """A student's part may take so long, or half a request's deadline if that is less."""
 
-RECOVERY_MS = 10_000
-"""The part `recovery` may take so long; it reads a whole log."""
-
 COLLECT = (20_000, 20, 20)
 """Garbage is collected less often than by default: messages and records hold no cycles. Worth 5 % of a node's time."""
 
@@ -73,33 +73,12 @@ _FROM_NODES = frozenset(NODE_MESSAGES + CLIENT_REQUESTS + CLIENT_REPLIES)
 assert set(MESSAGES) == _FROM_NODES | _FROM_CLIENTS
 
 
+_NO_CAUSE = repeat(0)
+
+
 def log(text: str) -> None:
     """A line in the node's log file."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def loaded_parts(pickled: bytes) -> Parts:
-    """The student's parts, from the owner of this process over standard input and from nowhere else."""
-    if not pickled:
-        return Parts()
-    import cloudpickle
-
-    parts = cloudpickle.loads(pickled)
-    assert isinstance(parts, Parts)
-    return parts
-
-
-def guarded_recovery(parts: Parts) -> Records | None:
-    """The part that reads logs, under a guard of its own; None: none was given."""
-    if parts.recovery is None:
-        return None
-    guard, recovery = run_guarded(RECOVERY_MS), parts.recovery
-
-    def records(log_bytes: bytes) -> list[bytes]:
-        answer: list[bytes] = guard("recovery", recovery, (log_bytes,))
-        return answer
-
-    return records
 
 
 class NodeProcess:
@@ -140,7 +119,6 @@ class NodeProcess:
         self._printed_size = 0
         self._request = ""
         self._fed_us = 0
-        self._encoded: tuple[Message, bytes] = (None, b"")
         #: {number of its send event: message}, of what this turn sends; for the trace alone
         self._said: dict[int, Message] = {}
         self.zmq_context: zmq.Context[Any] = zmq.Context()
@@ -185,12 +163,11 @@ class NodeProcess:
 
     def turn(self) -> None:
         """Wait, hear, commit, act."""
-        self.transport.wait(self._patience_ms())
-        for sender, number, payload in self.transport.arrivals(TURN_MESSAGES_MAX):
-            if sender == CONTROL:
-                self._orders.append((number, bytes(payload)))
-            else:
-                self._hear(sender, number, payload)
+        if self.transport.wait(self._patience_ms()):
+            for sender, runs in self.transport.arrivals(TURN_MESSAGES_MAX):
+                hear = self._hear_owner if sender == CONTROL else self._hear
+                for run in runs:
+                    hear(sender, run)
         now_us = self.now_us()
         for name, cause in self.timers.due(now_us):
             self.handle(TimerFired(name), cause)
@@ -198,7 +175,9 @@ class NodeProcess:
             self.store.commit()
             self._carry_out()
         self.transport.release(now_us)
-        self._obey()
+        self.transport.flush()  # Who waits for an answer does not wait for the owner's news.
+        if self._orders:
+            self._obey()
         if now_us - self._fed_us >= FEED_US:
             self.feed()
         self.transport.flush()
@@ -217,21 +196,42 @@ class NodeProcess:
 
     # Hearing -----------------------------------------------------------------------------------
 
-    def _hear(self, sender: str, number: int, payload: memoryview) -> None:
+    def _hear(self, sender: str, run: Run) -> None:
+        """Let the node handle messages of one kind, each by itself."""
         try:
-            message = decode(payload)
+            messages = decode_run(run.kind, run.array)
         except WireError as error:
+            self._hear_apart(sender, run, error)
+            return
+        if type(messages[0]) not in (_FROM_CLIENTS if is_client(sender) else _FROM_NODES):
+            for message in messages:
+                self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
+            return
+        now_us, wall_us = self.now_us(), self.wall_us()
+        causes: Iterable[int] = _NO_CAUSE
+        if self.recorder.enabled:
+            causes = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)
+        for message, cause in zip(messages, causes, strict=False):
+            self._handle(Received(sender, message), cause, now_us, wall_us)
+
+    def _hear_apart(self, sender: str, run: Run, error: WireError) -> None:
+        """One message of a run is refused: the others are not."""
+        if run.many == 1:
             self._refuse(sender, str(error))
             return
-        if type(message) not in (_FROM_CLIENTS if is_client(sender) else _FROM_NODES):
-            self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
+        try:
+            alone = run.apart()
+        except WireError as torn:
+            self._refuse(sender, str(torn))
             return
-        cause = 0
-        if self.recorder.enabled:
-            cause = self.recorder.message("receive", message, sender, len(payload), number, sender)
-        if self.uses_parts:
-            self._request = about(message)[2]
-        self.handle(Received(sender, message), cause)
+        for one in alone:
+            self._hear(sender, one)
+
+    def _hear_owner(self, _: str, run: Run) -> None:
+        if run.kind == CONTROL_KIND:
+            self._orders.append((run.number, bytes(run.alone)))
+        else:
+            self._refuse(CONTROL, "this is no order")
 
     def _refuse(self, sender: str, why: str) -> None:
         self.count("refused")
@@ -239,14 +239,20 @@ class NodeProcess:
 
     def handle(self, event: Event, cause: int) -> None:
         """Let the node handle one event; keep what it asks for until the store is committed."""
+        self._handle(event, cause, self.now_us(), self.wall_us())
+
+    def _handle(self, event: Event, cause: int, now_us: int, wall_us: int) -> None:
         if self.node is None:
             self.count("early")
             return
+        if self.uses_parts and type(event) is Received:
+            self._request = about(event.message)[2]
         try:
-            effects = self.node.handle(event, self.now_us(), self.wall_us())
+            effects = self.node.handle(event, now_us, wall_us)
         except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
             effects = self._after_bug(event)
-        self._effects.append((cause, effects))
+        if effects:
+            self._effects.append((cause, effects))
 
     def _after_bug(self, event: Event) -> list[Effect]:
         self.count("bugs")
@@ -261,43 +267,40 @@ class NodeProcess:
     # Acting ------------------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
+        """Do what the node asked for; written out for messages, because every one of them passes here."""
         pile, self._effects = self._effects, []
+        now_us, traced, send, counts = self.now_us(), self.recorder.enabled, self.transport.send, self.sent
+        last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:
             for effect in effects:
-                self._CARRY_OUT[type(effect)](self, cause, effect)
-        self._encoded = (None, b"")
+                form = type(effect)
+                if form is not Send and form is not Reply:
+                    self._CARRY_OUT[form](self, cause, effect)
+                    continue
+                to, message = effect  # type: ignore[misc]
+                if message is not last:  # The same message to several nodes is encoded once.
+                    try:
+                        kind, fields = encode_fields(message, self.config.compress_bytes)
+                    except WireError as error:
+                        self._unsayable(to, message, error)
+                        continue
+                    last = message
+                if traced:
+                    number = self.recorder.sent(message, to, len(fields), cause, now_us)
+                    self._said[number] = message
+                if form is Reply and is_client(to):
+                    self.transport.reply(to, kind, fields, number)
+                    continue
+                count = counts[type(message)]
+                count[0] += 1
+                count[1] += len(fields)
+                send(to, kind, fields, number)
 
-    def _send(self, cause: int, effect: Send | Reply) -> None:
-        to, message = effect
-        payload = self._payload(message)
-        sent = self.sent[type(message)]
-        sent[0] += 1
-        sent[1] += len(payload)
-        number = self._recorded(cause, to, message, payload) if self.recorder.enabled else 0
-        self.transport.send(to, number, payload)
-
-    def _reply(self, cause: int, effect: Reply) -> None:
-        to, message = effect
-        if not is_client(to):
-            self._send(cause, effect)
-            return
-        payload = self._payload(message)
-        number = self._recorded(cause, to, message, payload) if self.recorder.enabled else 0
-        self.transport.reply(to, number, payload)
-
-    def _recorded(self, cause: int, to: str, message: Message, payload: bytes) -> int:
-        """The number of the event that this message is sent."""
-        number = self.recorder.message("send", message, to, len(payload), cause)
-        self._said[number] = message
-        return number
-
-    def _payload(self, message: Message) -> bytes:
-        """The bytes of a message; the same message to several nodes is encoded once."""
-        known, payload = self._encoded
-        if known is not message:
-            payload = encode(message, self.config.compress_bytes)
-            self._encoded = (message, payload)
-        return payload
+    def _unsayable(self, to: str, message: Message, error: WireError) -> None:
+        """A message that cannot be bytes is lost, like one that a network loses."""
+        log(f"a message to {to} is not sent: {error}")
+        self.transport.traffic.dropped("unsayable")
+        self.recorder.add("drop", type(message).__name__, to, detail={"why": f"unsayable: {error}"[:200]})
 
     def _set_timer(self, cause: int, effect: SetTimer) -> None:
         behind_us = place_us(self.spec.node, self.transport.peers) if effect.name in ROUNDS else 0
@@ -310,8 +313,6 @@ class NodeProcess:
         self.recorder.add(note.kind, note.message, note.peer, note.key, note.request, 0, cause, "", note.detail)
 
     _CARRY_OUT: dict[type, Callable[[NodeProcess, int, Any], None]] = {  # noqa: RUF012 - a table, never changed
-        Send: _send,
-        Reply: _reply,
         SetTimer: _set_timer,
         CancelTimer: _cancel_timer,
         Note: _note,
@@ -336,17 +337,17 @@ class NodeProcess:
     def _obey(self) -> None:
         orders, self._orders = self._orders, []
         for number, order in orders:
-            self.transport.reply(CONTROL, number, obey(self, order))
+            self.transport.reply(CONTROL, CONTROL_KIND, obey(self, order), number)
 
     def feed(self) -> None:
         """Send the owner what was recorded and printed."""
         self._fed_us = self.now_us()
         if self._printed:
             lines, self._printed, self._printed_size = tuple(self._printed), [], 0
-            self.transport.reply(CONTROL, 0, encode_control(Printed(lines)))
+            self.transport.reply(CONTROL, CONTROL_KIND, encode_control(Printed(lines)), 0)
         batch = self.recorder.batch()
         if batch is not None:
-            self.transport.reply(CONTROL, 0, encode_control(batch))
+            self.transport.reply(CONTROL, CONTROL_KIND, encode_control(batch), 0)
 
 
 # The process -----------------------------------------------------------------------------------

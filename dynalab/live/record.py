@@ -11,13 +11,13 @@ Rule 2: numbers are not used twice, neither by a later run of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from dynalab.core.messages import MESSAGES
-from dynalab.live.control import SEQ_BITS, Events, FedEvent
+from dynalab.live.control import SEQ_BITS, Events
 
 EVENTS_KEPT = 20_000
 """Events a node keeps between two batches."""
@@ -69,7 +69,8 @@ class Recorder:
         self._seq = run << SEQ_BITS
         self._batch = 0
         self._lost_before = 0
-        self._events: list[FedEvent] = []
+        #: the fields of `FedEvent`; it is bytes before anybody reads them, so they need no names here
+        self._events: list[tuple[Any, ...]] = []
 
     def __len__(self) -> int:
         return len(self._events)
@@ -91,18 +92,47 @@ class Recorder:
             return 0
         self._seq += 1
         if len(self._events) < EVENTS_KEPT:
-            event = FedEvent(self._seq, self._now_us(), kind, message, peer, key, request, size, cause, origin, detail)
+            event = (self._seq, self._now_us(), kind, message, peer, key, request, size, cause, origin, detail)
             self._events.append(event)
         else:
             self.lost += 1
         return self._seq
 
-    def message(self, kind: str, message: Any, peer: str, size: int, cause: int, origin: str = "") -> int:
-        """Record that a message was sent or received."""
+    def sent(self, message: Any, to: str, size: int, cause: int, now_us: int) -> int:
+        """Record that a message is sent, because of `cause`; its number."""
         if not self.enabled:
             return 0
-        name, key, request = about(message)
-        return self.add(kind, name, peer, key, request, size, cause, origin)
+        name, key, request = ABOUT[type(message)]
+        self._seq = seq = self._seq + 1
+        if len(self._events) < EVENTS_KEPT:
+            key_of = message[key] if key >= 0 else b""
+            request_of = message[request] if request >= 0 else ""
+            self._events.append((seq, now_us, "send", name, to, key_of, request_of, size, cause, "", _NO_DETAIL))
+        else:
+            self.lost += 1
+        return seq
+
+    def received(
+        self, messages: Sequence[Any], sender: str, numbers: Sequence[int], sizes: Sequence[int], now_us: int
+    ) -> range:
+        """Record that messages of one kind came; their numbers here. `numbers`: those of their `send` events there."""
+        first = self._seq + 1
+        self._seq = last = self._seq + len(messages)
+        own = range(first, last + 1)
+        if len(self._events) + len(messages) > EVENTS_KEPT:
+            self.lost += len(messages)
+            return own
+        name, key, request = ABOUT[type(messages[0])]
+        self._events += [
+            (
+                *(seq, now_us, "receive", name, sender),
+                message[key] if key >= 0 else b"",
+                message[request] if request >= 0 else "",
+                *(size, cause, sender, _NO_DETAIL),
+            )
+            for seq, message, size, cause in zip(own, messages, sizes, numbers or [0] * len(messages), strict=True)
+        ]
+        return own
 
     def batch(self) -> Events | None:
         """What was recorded since the last batch; None when that is nothing."""

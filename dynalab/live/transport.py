@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -30,63 +29,23 @@ import zmq
 
 from dynalab.core.faults import Faults
 from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, guard_server, prove
-from dynalab.live.parcels import HEADER, PARCEL_BYTES, Parcel, messages
+from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Link, Said, Traffic
+from dynalab.live.parcels import FRAME_BYTES_OVER, Parcel, Run, runs
 from dynalab.live.sockets import (
     CONNECTIONS_WAITING_MAX,
+    EVENTS,
     MESSAGE_BYTES_MAX,
     NOBLOCK,
+    POLLIN,
     SNDMORE,
     shape,
 )
 
-PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - PARCEL_BYTES - HEADER.size
+PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - FRAME_BYTES_OVER
 """A longer message is not sent: with what is in its frame already it might be too long."""
 
 DELAYED_MESSAGES_MAX = 10_000
 """Messages that wait on bad links."""
-
-OPENING_MESSAGES_MAX = 256
-"""Messages that wait for a link that is being opened."""
-
-OPENING_MS = 1_000
-"""How long they wait at the most."""
-
-REOPEN_MS = 3_000
-"""A link that did not open for so long is opened anew: libzmq gives up for ever on a peer that refused us once,
-and one that was stopped while we were introduced to it refuses us when it goes on, just before it hears of us."""
-
-
-@dataclass
-class Traffic:
-    """What has passed since the process started."""
-
-    messages_in: int = 0
-    messages_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    #: {why: messages lost}
-    drops: dict[str, int] = field(default_factory=dict)
-
-    def dropped(self, why: str) -> None:
-        """One message is lost."""
-        self.drops[why] = self.drops.get(why, 0) + 1
-
-
-class _Peer:
-    """One link to a peer: closed, opening, or open."""
-
-    def __init__(self, endpoint: str, key: bytes) -> None:
-        self.endpoint = endpoint
-        self.key = key
-        self.socket: zmq.Socket[bytes] | None = None
-        self.since_us = 0
-        #: (number, payload) said while the link is opening; None: it is open
-        self.waiting: list[tuple[int, bytes]] | None = []
-
-    def close(self) -> None:
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
 
 
 class Transport:
@@ -121,14 +80,17 @@ class Transport:
         self._now_us = now_us
         self._on_drop = on_drop
         self._calm = True
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, Link] = {}
+        #: {peer: the same}, of those with an open link, while the network is without faults
+        self._ready: dict[str, Link] = {}
+        #: peers to whom something is said and not sent yet
+        self._speaking: list[Link] = []
         #: {client or control: routing id of its latest message}
         self._routes: dict[str, bytes] = {}
-        #: what is said and not sent yet: {peer: parcel}, {client or control: parcel}
-        self._parcels: dict[str, Parcel] = {}
+        #: {client or control: what is said and not sent yet}
         self._answers: dict[str, Parcel] = {}
-        #: heap of (due, order, to, number, payload) of delayed messages
-        self._delayed: list[tuple[int, int, str, int, bytes]] = []
+        #: heap of (due, order, to, message) of delayed messages
+        self._delayed: list[tuple[int, int, str, Said]] = []
         self._delays = 0
         self._listener = self._listen()
         self._poller = zmq.Poller()
@@ -157,7 +119,7 @@ class Transport:
             known = self._peers.get(name)
             if known is None or (known.endpoint, known.key) != (endpoint, key):
                 self._forget(name)
-                self._peers[name] = _Peer(endpoint, key)
+                self._peers[name] = Link(name, endpoint, key)
 
     @property
     def peers(self) -> int:
@@ -168,42 +130,49 @@ class Transport:
         peer = self._peers.pop(name, None)
         if peer is None:
             return
+        self._ready.pop(name, None)
         if peer.socket is not None and peer.waiting is not None:
             self._poller.unregister(peer.socket)
         peer.close()
 
     # Hearing ---------------------------------------------------------------------------------
 
-    def wait(self, timeout_ms: int) -> None:
-        """Until a message arrives, a link opens, or the time is over; new connections are let in meanwhile."""
-        for socket, _ in self._poller.poll(timeout_ms):
-            if socket is self._gate.socket:
-                self._gate.answer()
-            elif socket is not self._listener:
-                self._opened(socket)
+    def wait(self, timeout_ms: int) -> bool:
+        """Until a message arrives, a link opens, or the time is over; new connections are let in meanwhile.
 
-    def arrivals(self, limit: int) -> Iterator[tuple[str, int, memoryview]]:
-        """``(sender, number, payload)`` of the messages that have arrived: whole frames, until `limit` is reached.
-
-        What cannot be taken apart comes as an empty payload.
+        Answers whether a message has arrived.
         """
-        receive, traffic, heard = self._listener.recv, self.traffic, 0
-        while heard < limit:
-            try:
-                route = receive(NOBLOCK)
-            except zmq.Again:
-                return
+        arrived = False
+        for socket, _ in self._poller.poll(timeout_ms):
+            if socket is self._listener:
+                arrived = True
+            elif socket is self._gate.socket:
+                self._gate.answer()
+            else:
+                self._opened(socket)
+        return arrived
+
+    def arrivals(self, limit: int) -> Iterator[tuple[str, list[Run]]]:
+        """``(sender, what it says)`` of each frame that has arrived, until they hold `limit` messages.
+
+        What cannot be taken apart comes as a run of the kind `NONSENSE`.
+        """
+        listener, traffic, heard = self._listener, self.traffic, 0
+        receive = listener.recv
+        # Asking whether there is more costs half of being told by an exception that there is not.
+        while heard < limit and int(listener.get(EVENTS)) & POLLIN:
+            route = receive(NOBLOCK)
             frame = receive(NOBLOCK, copy=False)
             body = frame.bytes if not frame.more else self._skipped()
             sender = str(frame.get("User-Id"))
             if sender == CONTROL or sender.startswith(CLIENT):
                 self._routes[sender] = route
-            before = heard
-            for number, payload in messages(body):
-                heard += 1
-                yield sender, number, payload
-            traffic.messages_in += heard - before
+            said = runs(body)
+            count = sum([run.many for run in said])
+            heard += count
+            traffic.messages_in += count
             traffic.bytes_in += len(body)
+            yield sender, said
 
     def _skipped(self) -> bytes:
         """Nobody of ours sends a second frame: such a message is read to its end, and is empty."""
@@ -214,42 +183,59 @@ class Transport:
 
     # Speaking --------------------------------------------------------------------------------
 
-    def send(self, to: str, number: int, payload: bytes) -> None:
-        """Say something to a peer at the end of the turn, or let the faults of the link decide otherwise."""
+    def send(self, to: str, kind: int, fields: bytes, number: int) -> None:
+        """Say something to a peer at the end of the turn, or let the faults of the link decide otherwise.
+
+        Args:
+            to: the peer.
+            kind: of the message, as `wire.encode_fields` says.
+            fields: its bytes.
+            number: of its `send` event; 0: nobody records.
+        """
+        peer = self._ready.get(to)
+        if peer is None or len(fields) > PAYLOAD_BYTES_MAX:
+            self._send_carefully(to, (kind, fields, number))
+            return
+        if not peer.parcel.size:
+            self._speaking.append(peer)
+        if peer.parcel.add(kind, fields, number):
+            self._say(peer)
+
+    def _send_carefully(self, to: str, said: Said) -> None:
         if self._calm:
-            self._put(to, number, payload)
+            self._put(to, said)
             return
         if self.faults.is_cut(self.node, to):
-            self._drop(to, number, "cut")
+            self._drop(to, said, "cut")
             return
         fate = self.faults.rule(self.node, to).fate(self._random)
         if not fate:
-            self._drop(to, number, "lost")
+            self._drop(to, said, "lost")
         for delay_us in fate:
             if delay_us:
-                self._delay(delay_us, to, number, payload)
+                self._delay(delay_us, to, said)
             else:
-                self._put(to, number, payload)
+                self._put(to, said)
 
-    def reply(self, to: str, number: int, payload: bytes) -> None:
+    def reply(self, to: str, kind: int, fields: bytes, number: int) -> None:
         """Answer a client, or the owner, at the end of the turn, where it last spoke from."""
         if to not in self._routes:
-            self._drop(to, number, "unreachable")
-        elif len(payload) > PAYLOAD_BYTES_MAX:
-            self._drop(to, number, "too large")
+            self._drop(to, (kind, fields, number), "unreachable")
+        elif len(fields) > PAYLOAD_BYTES_MAX:
+            self._drop(to, (kind, fields, number), "too large")
         else:
             parcel = self._answers.get(to)
             if parcel is None:
                 parcel = self._answers[to] = Parcel()
-            if parcel.add(number, payload):
+            if parcel.add(kind, fields, number):
                 self._answer(to, self._answers.pop(to))
 
     def flush(self) -> None:
         """Send all that was said."""
-        if self._parcels:
-            parcels, self._parcels = self._parcels, {}
-            for to, parcel in parcels.items():
-                self._say(to, parcel)
+        if self._speaking:
+            speaking, self._speaking = self._speaking, []
+            for peer in speaking:
+                self._say(peer)
         if self._answers:
             answers, self._answers = self._answers, {}
             for to, parcel in answers.items():
@@ -259,12 +245,13 @@ class Transport:
         """These faults from now on; what is already delayed stays so."""
         self.faults = faults
         self._calm = faults == Faults()
+        self._ready = {name: peer for name, peer in self._peers.items() if self._calm and peer.waiting is None}
 
     def release(self, now_us: int) -> None:
         """Say the delayed messages that are due."""
         while self._delayed and self._delayed[0][0] <= now_us:
-            _, _, to, number, payload = heapq.heappop(self._delayed)
-            self._put(to, number, payload)
+            _, _, to, said = heapq.heappop(self._delayed)
+            self._put(to, said)
 
     @property
     def next_due_us(self) -> int | None:
@@ -284,47 +271,50 @@ class Transport:
 
     # Inside ----------------------------------------------------------------------------------
 
-    def _delay(self, delay_us: int, to: str, number: int, payload: bytes) -> None:
+    def _delay(self, delay_us: int, to: str, said: Said) -> None:
         if len(self._delayed) >= DELAYED_MESSAGES_MAX:
-            self._drop(to, number, "queue full")
+            self._drop(to, said, "queue full")
             return
         self._delays += 1
-        heapq.heappush(self._delayed, (self._now_us() + delay_us, self._delays, to, number, payload))
+        heapq.heappush(self._delayed, (self._now_us() + delay_us, self._delays, to, said))
 
-    def _put(self, to: str, number: int, payload: bytes) -> None:
-        """Hand a message to its link; written out in one piece, because every message passes here."""
+    def _put(self, to: str, said: Said) -> None:
+        """Hand a message to its link."""
         peer = self._peers.get(to)
         if peer is None:
-            self._drop(to, number, "unknown node")
-        elif len(payload) > PAYLOAD_BYTES_MAX:
-            self._drop(to, number, "too large")
+            self._drop(to, said, "unknown node")
+        elif len(said[1]) > PAYLOAD_BYTES_MAX:
+            self._drop(to, said, "too large")
         elif peer.waiting is not None:
-            self._hold(to, peer, number, payload)
+            self._hold(peer, said)
         else:
-            parcel = self._parcels.get(to)
-            if parcel is None:
-                parcel = self._parcels[to] = Parcel()
-            if parcel.add(number, payload):
-                self._say(to, self._parcels.pop(to))
+            self._speaking.append(peer)
+            if peer.parcel.add(*said):
+                self._say(peer)
 
-    def _say(self, to: str, parcel: Parcel) -> None:
-        """Send a parcel on an open link."""
-        peer = self._peers.get(to)
-        if peer is None or peer.socket is None:  # It was forgotten since.
-            self._lose(to, parcel, "unknown node")
+    def _say(self, peer: Link) -> None:
+        """Send what is said to a peer, on its open link."""
+        parcel = peer.parcel
+        if not parcel:
             return
+        peer.parcel = Parcel()
+        if peer.socket is None:  # It was forgotten, or has moved, since.
+            self._lose(peer.name, parcel, "unknown node")
+            return
+        frame = parcel.frame()
         try:
-            peer.socket.send(parcel.frame(), NOBLOCK)
+            peer.socket.send(frame, NOBLOCK)
         except zmq.Again:
-            self._lose(to, parcel, "unreachable")
+            self._lose(peer.name, parcel, "unreachable")
         else:
-            self._sent(parcel)
+            self._sent(parcel, frame)
 
     def _answer(self, to: str, parcel: Parcel) -> None:
         """Send a parcel where `to` last spoke from."""
+        frame = parcel.frame()
         try:
             self._listener.send(self._routes[to], SNDMORE)
-            self._listener.send(parcel.frame(), NOBLOCK)
+            self._listener.send(frame, NOBLOCK)
         except zmq.Again:
             self._lose(to, parcel, "queue full")
         except zmq.ZMQError as error:
@@ -333,13 +323,13 @@ class Transport:
             del self._routes[to]
             self._lose(to, parcel, "unreachable")
         else:
-            self._sent(parcel)
+            self._sent(parcel, frame)
 
-    def _sent(self, parcel: Parcel) -> None:
+    def _sent(self, parcel: Parcel, frame: bytes) -> None:
         self.traffic.messages_out += len(parcel)
-        self.traffic.bytes_out += parcel.size
+        self.traffic.bytes_out += len(frame)
 
-    def _hold(self, to: str, peer: _Peer, number: int, payload: bytes) -> None:
+    def _hold(self, peer: Link, said: Said) -> None:
         """Keep the message until the link is open."""
         if peer.socket is not None and self._now_us() - peer.since_us > REOPEN_MS * 1000:
             self._poller.unregister(peer.socket)
@@ -349,11 +339,11 @@ class Transport:
         assert peer.waiting is not None
         too_late = self._now_us() - peer.since_us > OPENING_MS * 1000
         if too_late or len(peer.waiting) >= OPENING_MESSAGES_MAX:
-            self._drop(to, number, "unreachable")
+            self._drop(peer.name, said, "unreachable")
         else:
-            peer.waiting.append((number, payload))
+            peer.waiting.append(said)
 
-    def _open(self, peer: _Peer) -> None:
+    def _open(self, peer: Link) -> None:
         peer.since_us, peer.waiting = self._now_us(), []
         peer.socket = self._zmq_context.socket(zmq.DEALER)
         shape(peer.socket)
@@ -368,19 +358,24 @@ class Transport:
         for name, peer in self._peers.items():
             if peer.socket is socket:
                 held, peer.waiting = peer.waiting or [], None
+                if self._calm:
+                    self._ready[name] = peer
                 too_late = self._now_us() - peer.since_us > OPENING_MS * 1000
-                for number, payload in held:
+                for said in held:
                     if too_late:
-                        self._drop(name, number, "unreachable")
+                        self._drop(name, said, "unreachable")
                     else:
-                        self._put(name, number, payload)
+                        self._put(name, said)
         self.flush()
 
     def _lose(self, to: str, parcel: Parcel, why: str) -> None:
         for number in parcel.numbers():
-            self._drop(to, number, why)
+            self._lost(to, number, why)
 
-    def _drop(self, to: str, number: int, why: str) -> None:
+    def _drop(self, to: str, said: Said, why: str) -> None:
+        self._lost(to, said[2], why)
+
+    def _lost(self, to: str, number: int, why: str) -> None:
         self.traffic.dropped(why)
         self._on_drop(to, number, why)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from itertools import pairwise
+from itertools import groupby, pairwise
 from random import Random
 
+import msgspec
 import pytest
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynalab.codec.wire import encode
+from dynalab.codec.bounds import WireError
+from dynalab.codec.wire import VERSION, encode_fields
 from dynalab.core.clock import Context
 from dynalab.core.faults import Faults, LinkRule
 from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, Ping
@@ -34,11 +36,21 @@ from dynalab.live.frames import (
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import Gate, KeyPair
 from dynalab.live.line import Ask, Line
-from dynalab.live.parcels import HEADER, PARCEL_BYTES, PARCEL_MESSAGES_MAX, Parcel, messages
+from dynalab.live.link import OPENING_MESSAGES_MAX, REOPEN_MS
+from dynalab.live.parcels import (
+    CONTROL_KIND,
+    FRAME_BYTES_OVER,
+    NONSENSE,
+    PARCEL_BYTES,
+    PARCEL_MESSAGES_MAX,
+    Parcel,
+    Run,
+    runs,
+)
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
 from dynalab.live.timers import NODES_IN_STEP, ROUNDS, SPREAD_US, due_us, place_us
-from dynalab.live.transport import OPENING_MESSAGES_MAX, PAYLOAD_BYTES_MAX, REOPEN_MS, Transport
+from dynalab.live.transport import PAYLOAD_BYTES_MAX, Transport
 
 
 @given(contents=st.lists(st.binary(max_size=50)), sizes=st.lists(st.integers(1, 20), min_size=1))
@@ -103,6 +115,26 @@ def pair():
         context.destroy(linger=0)
 
 
+WORD = 7
+"""A kind of message; what is in it does not matter to a link."""
+
+
+def word(text):
+    """A message that says this much."""
+    return msgspec.msgpack.encode(text)
+
+
+def words(said):
+    """``(number, text)`` of the messages in runs."""
+    return [
+        (number, content)
+        for run in said
+        for number, content in zip(
+            run.numbers or [0] * run.many, msgspec.msgpack.decode(run.array) if run.many else [], strict=True
+        )
+    ]
+
+
 def hear(sender, receiver, count):
     """The next messages that arrive, while both ends work."""
     heard = []
@@ -110,7 +142,8 @@ def hear(sender, receiver, count):
         sender.flush()
         sender.wait(5)
         receiver.wait(5)
-        heard += receiver.arrivals(100)
+        for name, said in receiver.arrivals(100):
+            heard += [(name, number, word) for number, word in words(said)]
         if len(heard) >= count:
             return heard
     raise AssertionError(f"only {heard} arrived")
@@ -120,7 +153,7 @@ def test_what_is_said_while_a_link_opens_waits_for_it(pair):
     """The first messages to a peer open the link, and arrive in order once it is open, with their numbers."""
     a, b, lost, _ = pair
     for number in range(5):
-        a.send("B", number, b"hello %d" % number)
+        a.send("B", WORD, word(b"hello %d" % number), number)
     assert hear(a, b, 5) == [("A", number, b"hello %d" % number) for number in range(5)]
     assert lost == []
 
@@ -130,7 +163,7 @@ def test_a_link_that_was_refused_is_opened_again(pair):
     a, b, _, time = pair
     known = dict(b._gate._names)
     b._gate.allow({})
-    a.send("B", 1, b"too early")
+    a.send("B", WORD, word(b"too early"), 1)
     a.flush()
     for _ in range(200):
         b.wait(5)
@@ -139,20 +172,20 @@ def test_a_link_that_was_refused_is_opened_again(pair):
     assert b._gate.refused == 1
     b._gate._names = known
     time.now += (REOPEN_MS + 1) * 1000
-    a.send("B", 2, b"again")
+    a.send("B", WORD, word(b"again"), 2)
     assert hear(a, b, 1) == [("A", 2, b"again")]
 
 
 def test_what_a_link_cannot_take_is_dropped_and_counted(pair):
     """An unknown peer, a full waiting room, a link that does not open in time, a frame too large: never a wait."""
     a, _, lost, time = pair
-    a.send("C", 1, b"nobody")
-    a.send("B", 2, bytes(PAYLOAD_BYTES_MAX + 1))
+    a.send("C", WORD, word(b"nobody"), 1)
+    a.send("B", WORD, word(bytes(PAYLOAD_BYTES_MAX + 1)), 2)
     for number in range(OPENING_MESSAGES_MAX + 3):
-        a.send("B", number, b"hello")
+        a.send("B", WORD, word(b"hello"), number)
     assert [why for _, _, why in lost] == ["unknown node", "too large"] + ["unreachable"] * 3
     time.now += 2_000_000
-    a.send("B", 9, b"too late")
+    a.send("B", WORD, word(b"too late"), 9)
     assert lost[-1] == ("B", 9, "unreachable")
     assert a.traffic.drops == {"unknown node": 1, "too large": 1, "unreachable": 4}
 
@@ -160,10 +193,10 @@ def test_what_a_link_cannot_take_is_dropped_and_counted(pair):
 def test_a_peer_that_does_not_read_never_blocks_the_sender(pair):
     """When a peer reads nothing its queues fill; then messages are dropped and counted, nobody waits (S35)."""
     a, b, lost, _ = pair
-    a.send("B", 0, b"first")
+    a.send("B", WORD, word(b"first"), 0)
     assert hear(a, b, 1)
     for number in range(1, 20_000):
-        a.send("B", number, bytes(10_000))
+        a.send("B", WORD, word(bytes(10_000)), number)
         a.flush()
         if len(lost) == 10:
             break
@@ -175,15 +208,15 @@ def test_a_peer_that_does_not_read_never_blocks_the_sender(pair):
 def test_the_faults_of_a_link_decide(pair):
     """A cut loses all, a rule loses, doubles and delays; nothing is sent before its time."""
     a, b, lost, time = pair
-    a.send("B", 0, b"first")
+    a.send("B", WORD, word(b"first"), 0)
     assert hear(a, b, 1)
     a.set_faults(Faults().partitioned([["A"], ["B"]]))
-    a.send("B", 1, b"cut")
+    a.send("B", WORD, word(b"cut"), 1)
     a.set_faults(Faults().linked("A", "B", LinkRule(drop=1.0)))
-    a.send("B", 2, b"lost")
+    a.send("B", WORD, word(b"lost"), 2)
     assert lost == [("B", 1, "cut"), ("B", 2, "lost")]
     a.set_faults(Faults().linked("A", "B", LinkRule(duplicate=1.0, delay_ms=(10.0, 10.0))))
-    a.send("B", 3, b"twice")
+    a.send("B", WORD, word(b"twice"), 3)
     assert a.depths()["delayed"] == 2
     assert a.next_due_us == 10_000
     a.release(9_999)
@@ -196,13 +229,13 @@ def test_the_faults_of_a_link_decide(pair):
 def test_a_peer_that_moved_is_reached_at_its_new_address(pair):
     """After `know` with another endpoint messages go there, not to the old one."""
     a, b, _, _ = pair
-    a.send("B", 1, b"before")
+    a.send("B", WORD, word(b"before"), 1)
     assert hear(a, b, 1)
     key = a._peers["B"].key
     a.know({"B": ("tcp://127.0.0.1:9", key)})
-    a.send("B", 2, b"nobody listens there")
+    a.send("B", WORD, word(b"nobody listens there"), 2)
     a.know({"B": (b.endpoint, key)})
-    a.send("B", 3, b"after")
+    a.send("B", WORD, word(b"after"), 3)
     assert hear(a, b, 1) == [("A", 3, b"after")]
 
 
@@ -215,16 +248,16 @@ def test_faults_travel_as_they_are():
 def test_what_is_said_in_one_turn_travels_together(pair):
     """Messages of one turn to one peer are one frame, in order; a frame that is long enough does not wait for more."""
     a, b, lost, _ = pair
-    a.send("B", 0, b"first")
+    a.send("B", WORD, word(b"first"), 0)
     assert hear(a, b, 1)
     sent = []
     a._peers["B"].socket, real = Spy(sent), a._peers["B"].socket
     for number in range(3):
-        a.send("B", number, b"word")
+        a.send("B", WORD, word(b"word"), number)
     assert sent == []
     a.flush()
-    assert [[number for number, _ in messages(frame)] for frame in sent] == [[0, 1, 2]]
-    a.send("B", 3, bytes(PARCEL_BYTES))
+    assert [[number for number, _ in words(runs(frame))] for frame in sent] == [[0, 1, 2]]
+    a.send("B", WORD, word(bytes(PARCEL_BYTES)), 3)
     assert len(sent) == 2
     a.flush()
     assert len(sent) == 2
@@ -242,37 +275,125 @@ class Spy:
         self.sent.append(frame)
 
 
-@given(said=st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=40)), min_size=1), cut=st.integers(0, 60))
-def test_a_parcel_says_what_was_put_into_it_and_shows_where_it_is_torn(said, cut):
-    """Whole, it gives all messages in order; torn anywhere it gives those before the tear, then an empty one."""
+plain_kinds = st.integers(0, 3)
+SAID = st.lists(st.tuples(plain_kinds, st.integers(0, 2**63 - 1), st.binary(max_size=40)), min_size=1)
+
+
+def parcel_of(said):
     parcel = Parcel()
-    for number, payload in said:
-        assert parcel.add(number, payload) == (parcel.size >= PARCEL_BYTES)
+    for kind, number, text in said:
+        parcel.add(kind, word(text), number)
+    return parcel
+
+
+def whole(frame):
+    """``(kind, number, text)`` of the messages of a frame, and whether it adds up."""
+    found = runs(frame)
+    torn = found[-1].kind == NONSENSE
+    found = found[:-1] if torn else found
+    return [(run.kind, number, text) for run in found for number, text in words([run])], not torn
+
+
+@given(said=SAID, cut=st.integers(1, 60))
+def test_a_parcel_says_what_was_put_into_it_and_shows_where_it_is_torn(said, cut):
+    """Whole, it gives all messages in order; torn anywhere it gives the runs before the tear, then nonsense."""
+    parcel = parcel_of(said)
     frame = parcel.frame()
-    assert (len(parcel), parcel.size, parcel.numbers()) == (len(said), len(frame), [number for number, _ in said])
-    assert [(number, bytes(payload)) for number, payload in messages(frame)] == said
-    if 0 < cut < len(frame):
-        *before, (_, tail) = messages(frame[:-cut])
+    assert (len(parcel), parcel.numbers()) == (len(said), [number for _, number, _ in said])
+    assert len(frame) <= parcel.size + len(said) * 16 + 16
+    assert whole(frame) == (said, True)
+    if cut < len(frame):
+        before, adds_up = whole(frame[:-cut])
         assert before == said[: len(before)]
         assert len(before) < len(said)
-        assert not tail or len(frame) - cut == sum(map(size_of, said[: len(before) + 1]))
+        # A tear between two runs is none: then there are only fewer of them.
+        assert adds_up or runs(frame[:-cut])[-1].many == 1
 
 
-def size_of(message):
-    return HEADER.size + len(message[1])
+@given(said=SAID)
+def test_messages_of_one_kind_that_follow_each_other_are_one_run(said):
+    """A run says how many it holds, and the length of each where anything was recorded."""
+    found = runs(parcel_of(said).frame())
+    assert [(run.kind, run.many) for run in found] == [
+        (kind, len(list(group))) for kind, group in groupby(kind for kind, _, _ in said)
+    ]
+    lengths = [length for run in found for length in run.lengths()]
+    assert lengths == [len(word(text)) for _, _, text in said]
+    assert all(run.sizes == (run.lengths() if any(run.numbers) else ()) for run in found)
+
+
+@given(said=SAID)
+def test_a_run_taken_apart_is_the_same_messages(said):
+    """Each message alone has its number and its length."""
+    for run in runs(parcel_of(said).frame()):
+        apart = run.apart()
+        assert words(apart) == words([run])
+        assert [one.sizes[0] for one in apart] == list(run.lengths())
+        assert {one.many for one in apart} == {1}
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_frame_that_does_not_add_up(frame):
+    """Whoever sends what is no frame sends at most nonsense, and never an exception."""
+    for beginning in (b"", bytes([VERSION]), parcel_of([(1, 1, b"milk")]).frame()):
+        found = runs(beginning + frame)
+        assert found[-1].kind == NONSENSE or b"".join(bytes(run.array) for run in found)
+        assert all(run.many <= PARCEL_MESSAGES_MAX for run in found)
+
+
+MILK = parcel_of([(1, 1, b"milk"), (1, 2, b"tea")]).frame()
+
+UNTRUE = {
+    "another version": bytes([VERSION - 1]) + MILK[1:],
+    "no array": MILK.replace(b"\xdd", b"\xdc"),
+    "none of them": MILK[:1] + MILK[1:].replace(b"\xdd\x00\x00\x00\x02", b"\xdd\x00\x00\x00\x00"),
+    "one more than marks": MILK.replace(b"\xdd\x00\x00\x00\x02", b"\xdd\x00\x00\x00\x03"),
+    "too many": MILK.replace(b"\xdd\x00\x00\x00\x02", b"\xdd\x00\x00\x04\x01"),
+    "two orders in one run": MILK[:1] + bytes([CONTROL_KIND]) + MILK[2:],
+    "a lie about a length": MILK[:-1] + b"\x06",
+    "a length that is none": MILK[:-1] + b"\xff",
+    "nonsense by name": MILK[:1] + bytes([NONSENSE]) + MILK[2:],
+}
+
+
+@pytest.mark.parametrize("frame", UNTRUE.values(), ids=UNTRUE.keys())
+def test_a_frame_that_is_untrue_is_nonsense(frame):
+    """A frame whose parts contradict each other is one refusal."""
+    assert [(run.kind, run.many) for run in runs(frame)] == [(NONSENSE, 1)]
+    assert [run.kind for run in runs(MILK)] == [1]
+
+
+def test_what_is_no_array_cannot_be_taken_apart():
+    """A run whose fields are no msgpack is refused as a whole: nobody can say where the next one begins."""
+    with pytest.raises(WireError, match="apart"):
+        Run(1, 2, memoryview(b"\xdd\x00\x00\x00\x02\xc1\xc1")).apart()
+
+
+def test_orders_and_packed_messages_stand_alone():
+    """What is no plain array of fields is a run by itself, so one of them cannot be mistaken for two."""
+    parcel = Parcel()
+    for number in (1, 2):
+        parcel.add(CONTROL_KIND, b"order %d" % number, number)
+    assert [(run.kind, run.number, bytes(run.alone)) for run in runs(parcel.frame())] == [
+        (CONTROL_KIND, 1, b"order 1"),
+        (CONTROL_KIND, 2, b"order 2"),
+    ]
 
 
 def test_a_parcel_is_full_of_small_messages_too():
-    """However short they are, a frame holds no more messages than its reader takes."""
+    """However short they are, a frame holds no more messages than its reader takes, and what is over has room."""
     parcel = Parcel()
-    fulls = [parcel.add(number, b"x") for number in range(PARCEL_MESSAGES_MAX)]
+    fulls = [parcel.add(number % 2, word(1), 2**63 - 1) for number in range(PARCEL_MESSAGES_MAX)]
     assert fulls == [False] * (PARCEL_MESSAGES_MAX - 1) + [True]
-    assert len(list(messages(parcel.frame()))) == PARCEL_MESSAGES_MAX
+    frame = parcel.frame()
+    assert sum(run.many for run in runs(frame)) == PARCEL_MESSAGES_MAX
+    assert len(frame) < FRAME_BYTES_OVER - PARCEL_BYTES
 
 
-def test_the_header_holds_any_number_a_recorder_gives():
-    """Numbers of events fit the eight bytes before a payload, for a million runs of a process."""
-    assert HEADER.unpack(HEADER.pack((1_000_000 << SEQ_BITS) + 2**SEQ_BITS - 1, 0))[0] > 0
+def test_the_marks_hold_any_number_a_recorder_gives():
+    """Numbers of events fit their bound, for a million runs of a process."""
+    number = (1_000_000 << SEQ_BITS) + 2**SEQ_BITS - 1
+    assert runs(parcel_of([(1, number, b"milk")]).frame())[0].number == number
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -294,7 +415,7 @@ def test_a_full_recorder_counts_what_it_loses(monkeypatch):
 def test_a_recorder_that_is_off_makes_nothing():
     """With the trace off every number is 0 and there is never a batch."""
     recorder = Recorder(1, False, lambda: 5)
-    assert recorder.message("send", Ping(1), "B", 5, 0) == recorder.add("note") == 0
+    assert recorder.sent(Ping(1), "B", 5, 0, 5) == recorder.add("note") == 0
     assert recorder.batch() is None
 
 
@@ -305,9 +426,9 @@ def test_the_gathered_trace_is_in_time_order_with_causes():
     gathering = Gathering()
     for at in (10, 20):
         now[0] = at
-        sent = a.message("send", Ping(at), "B", 5, 0)
+        sent = a.sent(Ping(at), "B", 5, 0, now[0])
         now[0] = at + 5
-        got = b.message("receive", Ping(at), "A", 5, sent, "A")
+        (got,) = b.received([Ping(at)], "A", [sent], [5], now[0])
         b.add("note", cause=got)
     gathering.add("B", b.batch())
     gathering.add("A", a.batch())
@@ -328,7 +449,7 @@ def test_what_was_lost_leaves_a_note(monkeypatch):
     """A cause that never came counts as a gap; shed events leave a note with their number."""
     monkeypatch.setattr(gather, "EVENTS_KEPT", 100)
     recorder, gathering = Recorder(1, True, lambda: 1), Gathering()
-    recorder.message("receive", Ping(1), "B", 5, 77, "B")
+    recorder.received([Ping(1)], "B", [77], [5], 1)
     for _ in range(150):
         recorder.add("note")
     gathering.add("A", recorder.batch())
@@ -359,6 +480,13 @@ def test_the_roll_follows_the_notices():
 # --- what a client is told --------------------------------------------------------------------------------------------
 
 
+def run_of(message):
+    """A message as it arrives when nobody records."""
+    parcel = Parcel()
+    parcel.add(*encode_fields(message))
+    return runs(parcel.frame())[0]
+
+
 def test_a_refusal_ends_one_attempt_and_an_answer_all():
     """Of two attempts under one request id a failure ends the older one only: the other may yet be done (I7)."""
     lines, told = Lines(KeyPair.new(), 0, False, lambda node, news: None), []
@@ -367,10 +495,10 @@ def test_a_refusal_ends_one_attempt_and_an_answer_all():
     for attempt in (1, 2, 3):
         ask = Ask("alice", "A", put, lambda reply, attempt=attempt: told.append((attempt, type(reply.message))), 0)
         line.asked.setdefault("q", []).append(ask)
-    lines._hear_reply(line, 0, encode(ClientFailed("q", "Overloaded", "full", True)))
+    lines._hear_reply(line, run_of(ClientFailed("q", "Overloaded", "full", True)))
     assert told == [(1, ClientFailed)]
     done = ClientPutDone("q", b"k", "A", ("A", "B"), (), Context.EMPTY, Context.EMPTY, 0, False)
-    lines._hear_reply(line, 0, encode(done))
+    lines._hear_reply(line, run_of(done))
     assert told[1:] == [(2, ClientPutDone), (3, ClientPutDone)]
     assert line.asked == {}
     lines.close()

@@ -19,13 +19,38 @@ from dynalab.core.messages import MESSAGES, ClientGet, ClientGetDone, ClientPut,
 from dynalab.core.version import Siblings
 from dynalab.live import control
 from dynalab.live.keys import KeyPair, prove
-from dynalab.live.parcels import PARCEL_MESSAGES_MAX, framed, messages
+from dynalab.live.parcels import CONTROL_KIND, HEADER, PARCEL_MESSAGES_MAX, Parcel, runs
 from dynalab.live.sockets import MESSAGE_BYTES_MAX
 
 pytestmark = pytest.mark.live
 
 PUT = ClientPut("stranger-1", b"cart", b"tgift", (), False, 3, 1, 1_000_000)
 PATIENCE_MS = 10_000
+
+
+def framed(number, payload):
+    """A frame of one message: its version, its kind, its fields; of whatever bytes there are."""
+    return payload[:1] + run_of(number, payload)
+
+
+def run_of(number, payload):
+    """A run of one message, without what a frame begins with."""
+    fields = payload[2:]
+    marks = msgspec.msgpack.encode(([number], [len(fields)])) if number else b""
+    kind = payload[1] if len(payload) > 1 else 0
+    return HEADER.pack(kind, len(marks), len(fields), 0xDD, 1) + fields + marks
+
+
+def ordered(number, order):
+    """A frame of one order."""
+    parcel = Parcel()
+    parcel.add(CONTROL_KIND, order, number)
+    return parcel.frame()
+
+
+def heard(frame):
+    """The messages of a frame."""
+    return [message for run in runs(frame) for message in wire.decode_run(run.kind, run.array)]
 
 
 class Peer:
@@ -51,8 +76,8 @@ class Peer:
     def hear(self):
         """The next message from the node."""
         assert self.socket.poll(PATIENCE_MS), "the node said nothing"
-        ((_, payload),) = messages(self.socket.recv())
-        return wire.decode(payload)
+        (message,) = heard(self.socket.recv())
+        return message
 
     def is_refused(self):
         """Wait until the handshake has failed; False when it succeeds instead."""
@@ -119,8 +144,9 @@ def test_a_routing_id_proves_nothing(shared, routing_id):
         assert routing_id[:1] == b"\x00"  # The library does not even let us begin like its own ids.
         return
     with peer:
-        for words in (wire.encode(replica), ring, wire.encode(Ping(1))):
-            peer.say(words)
+        peer.say(replica)
+        peer.socket.send(ordered(1, ring))
+        peer.say(Ping(1))
         peer.say(ClientGet("g1", b"cart", 3, 1, 1_000_000))
         assert isinstance(peer.hear(), ClientGetDone)
     assert state(shared) == before
@@ -152,7 +178,7 @@ def test_a_client_cannot_give_orders(shared):
     refused = transport(shared).get("refused", 0)
     with Peer(shared, keys=client_keys(shared)) as peer:
         for number, order in enumerate(orders):
-            peer.say(control.encode(order), number)
+            peer.socket.send(ordered(number, control.encode(order)))
         peer.say(ClientGet("g1", b"cart", 3, 1, 1_000_000))
         assert peer.hear().request == "g1"
     assert transport(shared)["refused"] == refused + len(orders)
@@ -163,11 +189,11 @@ def test_nonsense_on_the_control_line_is_answered(shared):
     keys = shared._owner._control
     with Peer(shared, keys=keys) as peer:
         for number, nonsense in enumerate((b"", b"\xc1", b"\x91\xa4Stop\x00", os.urandom(64)), start=1):
-            peer.socket.send(framed(number, nonsense))
+            peer.socket.send(ordered(number, nonsense))
             assert peer.socket.poll(PATIENCE_MS)
-            ((heard, answer),) = messages(peer.socket.recv())
-            assert heard == number
-            assert isinstance(control.read_answer(answer), control.Refused)
+            (answer,) = runs(peer.socket.recv())
+            assert answer.number == number
+            assert isinstance(control.read_answer(answer.alone), control.Refused)
     assert shared.put("after", 1).nodes
 
 
@@ -190,17 +216,17 @@ def _mutated(random, payload):
 
 FORGED = [
     b"",
-    b"\x02",
+    b"\x03",
     b"\x00" * 9,
     b"\x01\x00\x90",
-    b"\x02\xff\x90",
-    b"\x02\x00\xc1",
-    b"\x02\x00" + b"\x91" * 10_000,
-    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [], False, 3, 2**63, -1, 0]),
-    b"\x02\x00" + msgspec.msgpack.encode(["r", b"", b"v", [], False, 3, 2, 1000, 0]),
-    b"\x02\x00" + msgspec.msgpack.encode(["r", "k", float("nan"), [], False, 3, 2, 1000, 0]),
-    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [[{"A": 10**9}, [], b"forged"]] * 5, False, 3, 2, 1000, 0]),
-    b"\x02\x00" + msgspec.msgpack.encode(["r", b"k" * 1025, b"v", [], False, 3, 2, 1000, 0]),
+    b"\x03\xff\x90",
+    b"\x03\x00\xc1",
+    b"\x03\x00" + b"\x91" * 10_000,
+    b"\x03\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [], False, 3, 2**63, -1, 0]),
+    b"\x03\x00" + msgspec.msgpack.encode(["r", b"", b"v", [], False, 3, 2, 1000, 0]),
+    b"\x03\x00" + msgspec.msgpack.encode(["r", "k", float("nan"), [], False, 3, 2, 1000, 0]),
+    b"\x03\x00" + msgspec.msgpack.encode(["r", b"k", b"v", [[{"A": 10**9}, [], b"forged"]] * 5, False, 3, 2, 1000, 0]),
+    b"\x03\x00" + msgspec.msgpack.encode(["r", b"k" * 1025, b"v", [], False, 3, 2, 1000, 0]),
 ]
 
 
@@ -229,18 +255,44 @@ def test_fuzzed_frames_leave_the_node_serving(shared):
 def test_what_is_wrong_in_a_frame_spoils_nothing_beside_it(shared):
     """Of several messages in one frame each is judged by itself; the tail that does not add up is one more refusal."""
     refused = transport(shared).get("refused", 0)
-    gets = [framed(0, wire.encode(ClientGet(f"g{number}", b"cart", 3, 1, 1_000_000))) for number in range(2)]
+    gets = [run_of(0, wire.encode(ClientGet(f"g{number}", b"cart", 3, 1, 1_000_000))) for number in range(2)]
+    unknown = run_of(0, bytes([wire.VERSION, len(MESSAGES), 0x90]))
     with Peer(shared, keys=client_keys(shared)) as peer:
-        peer.socket.send(gets[0] + framed(0, wire.encode(Ping(1))) + framed(0, b"") + gets[1] + gets[1][:-1])
-        answers = []
-        while len(answers) < 2:
-            assert peer.socket.poll(PATIENCE_MS)
-            answers += [wire.decode(payload).request for _, payload in messages(peer.socket.recv())]
-        assert answers == ["g0", "g1"]
-        peer.socket.send(framed(0, b"?") * (PARCEL_MESSAGES_MAX + 5))
+        frame = gets[0] + run_of(0, wire.encode(Ping(1))) + unknown + gets[1] + gets[1][:-1]
+        peer.socket.send(bytes([wire.VERSION]) + frame)
+        assert answers(peer, 2) == ["g0", "g1"]
+        peer.socket.send(bytes([wire.VERSION]) + unknown * (PARCEL_MESSAGES_MAX + 5))
         peer.say(ClientGet("g2", b"cart", 3, 1, 1_000_000))
         assert peer.hear().request == "g2"
     assert transport(shared)["refused"] == refused + 3 + PARCEL_MESSAGES_MAX + 1
+
+
+def answers(peer, count):
+    """The request ids of so many answers."""
+    told = []
+    while len(told) < count:
+        assert peer.socket.poll(PATIENCE_MS)
+        told += [message.request for message in heard(peer.socket.recv())]
+    return told
+
+
+@pytest.mark.parametrize("number", [0, 77], ids=["unrecorded", "recorded"])
+def test_what_is_wrong_in_a_run_spoils_nothing_beside_it(shared, number):
+    """Of several messages of one kind, judged together, only those out of their bounds are refused (I13)."""
+    refused = transport(shared).get("refused", 0)
+    parcel = Parcel()
+    for request, key in (("g0", b"cart"), ("", b"cart"), ("g1", b"cart"), ("g2", b""), ("g3", b"cart")):
+        parcel.add(*wire.encode_fields(ClientGet(request, key, 3, 1, 1_000_000)), number)
+    with Peer(shared, keys=client_keys(shared)) as peer:
+        peer.socket.send(parcel.frame())
+        assert answers(peer, 3) == ["g0", "g1", "g3"]
+        parcel = Parcel()
+        for fields in (b"\x90", b"\xc1", b"\x90"):  # The second is no msgpack: nobody can say where the third begins.
+            parcel.add(MESSAGES.index(ClientGet), fields)
+        peer.socket.send(parcel.frame())
+        peer.say(ClientGet("g4", b"cart", 3, 1, 1_000_000))
+        assert answers(peer, 1) == ["g4"]
+    assert transport(shared)["refused"] == refused + 3
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
