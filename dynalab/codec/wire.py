@@ -123,7 +123,9 @@ def decode(data: bytes | memoryview) -> Message:
         raise WireError(f"a message has 2 to {MESSAGE_BYTES_MAX} bytes; got {len(data)}")
     if data[0] & ~PACKED != VERSION:
         raise WireError(f"the format's version is {VERSION}; got {data[0]}")
-    kind = _known(data[1])
+    kind = data[1]
+    if kind >= len(_READERS):
+        raise WireError(f"there are {len(_READERS)} kinds of messages; got number {kind}")
     judge, build = _READERS[kind]
     fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
@@ -147,16 +149,12 @@ def decode_run(kind: int, array: bytes | memoryview) -> list[Message]:
         raise WireError(f"a run has at most {MESSAGE_BYTES_MAX} bytes; got {len(array)}")
     if kind & PACKED:
         kind, array = kind & ~PACKED, ARRAY.pack(ARRAY_MARK, 1) + unpacked(array[ARRAY_BYTES:])
-    judge, build = _RUN_READERS[_known(kind)]
+    if kind >= len(_RUN_READERS):
+        raise WireError(f"there are {len(MESSAGES)} kinds of messages; got number {kind}")
+    judge, build = _RUN_READERS[kind]
     try:
         judge(array)
         messages: list[Message] = build(array)
     except _UNREADABLE as error:
         raise WireError(f"{MESSAGES[kind].__name__}: {error}") from None
     return messages
-
-
-def _known(kind: int) -> int:
-    if kind >= len(MESSAGES):
-        raise WireError(f"there are {len(MESSAGES)} kinds of messages; got number {kind}")
-    return kind

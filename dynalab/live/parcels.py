@@ -117,44 +117,48 @@ class Parcel:
     [(7, b'milktea', [1, 2])]
     """
 
-    __slots__ = ("_fields", "_kind", "_numbers", "_pieces", "size")
+    __slots__ = ("_begun", "_kind", "_numbers", "_pieces", "size")
 
     def __init__(self) -> None:
-        #: runs that have ended, piece by piece
-        self._pieces: list[bytes] = []
-        #: the run that goes on: its kind, and the fields of each message
+        #: what the frame is made of; the last run's head is still empty
+        self._pieces: list[bytes] = [_BEGINNING]
+        #: the run that goes on: its kind, and how many pieces and messages were there before it
         self._kind = NONSENSE
-        self._fields: list[bytes] = []
+        self._begun = (0, 0)
         #: of all messages
         self._numbers: list[int] = []
         self.size = 0
 
     def add(self, kind: int, fields: bytes, number: int = 0) -> bool:
         """One message more; answers whether it is time to send."""
+        numbers = self._numbers
         if kind != self._kind or kind >= PACKED:
             self._end_run()
+            self._begun = (len(self._pieces), len(numbers))
             self._kind = kind
-        self._fields.append(fields)
-        numbers = self._numbers
+            self._pieces.append(b"")
+        self._pieces.append(fields)
         numbers.append(number)
         self.size += len(fields)
         return self.size >= PARCEL_BYTES or len(numbers) >= PARCEL_MESSAGES_MAX
 
     def _end_run(self) -> None:
-        fields = self._fields
-        if not fields:
+        """Put the head before the run that goes on, and its marks behind it."""
+        place, before = self._begun
+        if not place:
             return
-        self._fields = []
-        count, joined = len(fields), b"".join(fields)
-        numbers = self._numbers[-count:]
-        marks = _mark((numbers, list(map(len, fields)))) if any(numbers) else b""
-        self._pieces += (_pack(self._kind, len(marks), len(joined), ARRAY_MARK, count), joined, marks)
-        self.size += _size
+        sizes = list(map(len, self._pieces[place + 1 :]))
+        marks = b""
+        if any(self._numbers[before:]):
+            marks = _mark((self._numbers[before:], sizes))
+            self._pieces.append(marks)
+        self._pieces[place] = _pack(self._kind, len(marks), sum(sizes), ARRAY_MARK, len(sizes))
+        self._begun, self.size = (0, 0), self.size + _size
 
     def frame(self) -> bytes:
-        """All of it as one frame."""
+        """All of it as one frame; nothing can be added any more."""
         self._end_run()
-        return b"".join((_BEGINNING, *self._pieces))
+        return b"".join(self._pieces)
 
     def numbers(self) -> list[int]:
         """The numbers of its messages, in order."""

@@ -73,9 +73,6 @@ _FROM_NODES = frozenset(NODE_MESSAGES + CLIENT_REQUESTS + CLIENT_REPLIES)
 assert set(MESSAGES) == _FROM_NODES | _FROM_CLIENTS
 
 
-_NO_CAUSE = repeat(0)
-
-
 def log(text: str) -> None:
     """A line in the node's log file."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
@@ -176,23 +173,25 @@ class NodeProcess:
             self._carry_out()
         self.transport.release(now_us)
         self.transport.flush()  # Who waits for an answer does not wait for the owner's news.
-        if self._orders:
+        if self._orders or now_us - self._fed_us >= FEED_US:
             self._obey()
-        if now_us - self._fed_us >= FEED_US:
-            self.feed()
-        self.transport.flush()
+            if now_us - self._fed_us >= FEED_US:
+                self.feed()
+            self.transport.flush()
         self._said.clear()
 
     def _patience_ms(self) -> int:
         """How long nothing is due, in milliseconds rounded up."""
-        now_us = self.now_us()
-        due = [time_us for time_us in (self.timers.next_due_us, self.transport.next_due_us) if time_us is not None]
         if self._orders or self._effects:
             return 0
+        now_us = self.now_us()
+        first_us = now_us + PATIENCE_MS * 1000
         if len(self.recorder) or self._printed:
-            due.append(self._fed_us + FEED_US)
-        wait_us = min(due, default=now_us + PATIENCE_MS * 1000) - now_us
-        return min(max(0, -(-wait_us // 1000)), PATIENCE_MS)
+            first_us = self._fed_us + FEED_US
+        for time_us in (self.timers.next_due_us, self.transport.next_due_us):
+            if time_us is not None and time_us < first_us:
+                first_us = time_us
+        return max(0, -(-(first_us - now_us) // 1000))
 
     # Hearing -----------------------------------------------------------------------------------
 
@@ -208,11 +207,12 @@ class NodeProcess:
                 self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
             return
         now_us, wall_us = self.now_us(), self.wall_us()
-        causes: Iterable[int] = _NO_CAUSE
+        causes: Iterable[int] = repeat(0)
         if self.recorder.enabled:
             causes = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)
+        handle = self._handle
         for message, cause in zip(messages, causes, strict=False):
-            self._handle(Received(sender, message), cause, now_us, wall_us)
+            handle(Received(sender, message), cause, now_us, wall_us)
 
     def _hear_apart(self, sender: str, run: Run, error: WireError) -> None:
         """One message of a run is refused: the others are not."""

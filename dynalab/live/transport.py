@@ -168,9 +168,10 @@ class Transport:
             if sender == CONTROL or sender.startswith(CLIENT):
                 self._routes[sender] = route
             said = runs(body)
-            count = sum([run.many for run in said])
-            heard += count
-            traffic.messages_in += count
+            before = heard
+            for run in said:
+                heard += run.many
+            traffic.messages_in += heard - before
             traffic.bytes_in += len(body)
             yield sender, said
 
@@ -306,8 +307,9 @@ class Transport:
             peer.socket.send(frame, NOBLOCK)
         except zmq.Again:
             self._lose(peer.name, parcel, "unreachable")
-        else:
-            self._sent(parcel, frame)
+            return
+        self.traffic.messages_out += len(parcel)
+        self.traffic.bytes_out += len(frame)
 
     def _answer(self, to: str, parcel: Parcel) -> None:
         """Send a parcel where `to` last spoke from."""
@@ -323,11 +325,8 @@ class Transport:
             del self._routes[to]
             self._lose(to, parcel, "unreachable")
         else:
-            self._sent(parcel, frame)
-
-    def _sent(self, parcel: Parcel, frame: bytes) -> None:
-        self.traffic.messages_out += len(parcel)
-        self.traffic.bytes_out += len(frame)
+            self.traffic.messages_out += len(parcel)
+            self.traffic.bytes_out += len(frame)
 
     def _hold(self, peer: Link, said: Said) -> None:
         """Keep the message until the link is open."""
