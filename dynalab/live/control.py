@@ -195,3 +195,9 @@ encode = msgspec.msgpack.Encoder().encode
 read_order = msgspec.msgpack.Decoder(Order).decode
 read_answer = msgspec.msgpack.Decoder(Answer | News).decode
 read_events = msgspec.msgpack.Decoder(list[FedEvent]).decode
+_split_events = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+
+
+def count_events(events: msgspec.Raw) -> int:
+    """How many events there are, without building them."""
+    return len(_split_events(events))

@@ -16,7 +16,7 @@ from collections import deque
 from typing import NamedTuple
 
 from dynalab.core.trace import TraceEvent
-from dynalab.live.control import Events, FedEvent, read_events
+from dynalab.live.control import Events, FedEvent, count_events, read_events
 
 BYTES_KEPT = 64 * 1024 * 1024
 """Batches that nobody has looked at; older ones are lost."""
@@ -54,7 +54,7 @@ class Gathering:
 
     def _lose(self, batch: _Batch) -> None:
         self._bytes -= len(batch.events.events)
-        self._lost += len(read_events(batch.events.events)) + batch.events.lost
+        self._lost += count_events(batch.events.events) + batch.events.lost
 
     def all(self) -> tuple[list[TraceEvent], int]:
         """All events gathered so far, numbered, in a new list; and how many are known to be missing."""

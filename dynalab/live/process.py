@@ -272,12 +272,16 @@ class NodeProcess:
         now_us, traced, send, counts = self.now_us(), self.recorder.enabled, self.transport.send, self.sent
         last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:
+            effect: Any
             for effect in effects:
                 form = type(effect)
-                if form is not Send and form is not Reply:
-                    self._CARRY_OUT[form](self, cause, effect)
+                if form is Note:
+                    self.recorder.noted(effect, cause, now_us)
                     continue
-                to, message = effect  # type: ignore[misc]
+                if form is not Send and form is not Reply:
+                    self._set_timer(cause, effect)
+                    continue
+                to, message = effect
                 if message is not last:  # The same message to several nodes is encoded once.
                     try:
                         kind, fields = encode_fields(message, self.config.compress_bytes)
@@ -302,21 +306,12 @@ class NodeProcess:
         self.transport.traffic.dropped("unsayable")
         self.recorder.add("drop", type(message).__name__, to, detail={"why": f"unsayable: {error}"[:200]})
 
-    def _set_timer(self, cause: int, effect: SetTimer) -> None:
+    def _set_timer(self, cause: int, effect: SetTimer | CancelTimer) -> None:
+        if isinstance(effect, CancelTimer):
+            self.timers.cancel(effect.name)
+            return
         behind_us = place_us(self.spec.node, self.transport.peers) if effect.name in ROUNDS else 0
         self.timers.set(effect.name, due_us(effect.name, self.now_us(), effect.delay_us, behind_us), cause)
-
-    def _cancel_timer(self, _: int, effect: CancelTimer) -> None:
-        self.timers.cancel(effect.name)
-
-    def _note(self, cause: int, note: Note) -> None:
-        self.recorder.add(note.kind, note.message, note.peer, note.key, note.request, 0, cause, "", note.detail)
-
-    _CARRY_OUT: dict[type, Callable[[NodeProcess, int, Any], None]] = {  # noqa: RUF012 - a table, never changed
-        SetTimer: _set_timer,
-        CancelTimer: _cancel_timer,
-        Note: _note,
-    }
 
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:

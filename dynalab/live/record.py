@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from dynalab.core.effects import Note
 from dynalab.core.messages import MESSAGES
 from dynalab.live.control import SEQ_BITS, Events
 
@@ -97,6 +98,17 @@ class Recorder:
         else:
             self.lost += 1
         return self._seq
+
+    def noted(self, note: Note, cause: int, now_us: int) -> None:
+        """Record what a node wants to be recorded."""
+        if not self.enabled:
+            return
+        self._seq += 1
+        if len(self._events) < EVENTS_KEPT:
+            kind, message, peer, key, request, detail = note
+            self._events.append((self._seq, now_us, kind, message, peer, key, request, 0, cause, "", detail))
+        else:
+            self.lost += 1
 
     def sent(self, message: Any, to: str, size: int, cause: int, now_us: int) -> int:
         """Record that a message is sent, because of `cause`; its number."""
