@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from dynalab.codec.bounds import WireError
 from dynalab.codec.wire import VERSION, encode_fields
 from dynalab.core.clock import Context
+from dynalab.core.config import Config, Parts
+from dynalab.core.effects import Note, Send, TimerFired
 from dynalab.core.faults import Faults, LinkRule
 from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, Ping
+from dynalab.core.store import MemoryStore
 from dynalab.core.trace import KINDS
 from dynalab.live import gather, record
 from dynalab.live.client import Lines
@@ -47,8 +50,10 @@ from dynalab.live.parcels import (
     Run,
     runs,
 )
+from dynalab.live.process import NodeProcess
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
+from dynalab.live.spec import Spec
 from dynalab.live.timers import NODES_IN_STEP, ROUNDS, SPREAD_US, due_us, place_us
 from dynalab.live.transport import PAYLOAD_BYTES_MAX, Transport
 
@@ -535,3 +540,60 @@ def test_of_many_nodes_only_some_begin_their_rounds_together():
     for place in places:
         ping, gossip = due_us("ping", 0, 500_000, place), due_us("gossip", 0, 1_000_000, place)
         assert ping % 500_000 == gossip % 500_000 == place
+
+
+# --- a node's loop ----------------------------------------------------------------------------------------------------
+
+
+class Says:
+    """A node that answers whatever it hears with the same effects."""
+
+    def __init__(self, *effects):
+        self.effects = list(effects)
+
+    def handle(self, event, now_us, wall_us):
+        return self.effects
+
+
+@pytest.fixture
+def process():
+    """A node's process without its node, in this one."""
+    keys = KeyPair.new()
+    folder = ("A", 1, {}, b"secret", *keys, "", False, 0, 1, (), (), False, 0, {})
+    made = NodeProcess(Spec(*folder), Config(storage="memory"), MemoryStore(), Parts(), None)
+    yield made
+    made.transport.close()
+    made.gate.close()
+    made.zmq_context.destroy(linger=0)
+
+
+def test_a_message_that_cannot_be_sent_is_dropped_alone(process):
+    """What cannot become bytes is counted and traced as a drop; what was said with it leaves, and the loop goes on."""
+    process.transport.know({"B": ("tcp://127.0.0.1:9", KeyPair.new().public)})
+    process.node = Says(Send("B", Ping(2**80)), Send("B", Ping(1)), Send("B", "no message"), Send("B", Ping(2)))
+    process.handle(TimerFired("ping"), 0)
+    process._fed_us = process.now_us()  # Nobody is there to take the trace.
+    process.turn()
+    assert process.transport.traffic.drops == {"unsayable": 2}
+    assert process.transport.depths()["opening"] == 2
+    assert process.sent[Ping][0] == 2
+    events = read_events(process.recorder.batch().events)
+    assert [(event.kind, event.message) for event in events] == [
+        *(("drop", "Ping"), ("send", "Ping"), ("drop", "str"), ("send", "Ping")),
+    ]
+    assert {event.time_us <= process.now_us() for event in events} == {True}
+
+
+def test_lost_batches_are_counted(monkeypatch):
+    """A batch that finds no room counts as so many lost events, with those it had lost itself."""
+    recorder, gathering = Recorder(1, True, lambda: 1), Gathering()
+    monkeypatch.setattr(gather, "BYTES_KEPT", 100)
+    for _ in range(2):
+        for number in range(10):
+            recorder.noted(Note("note", detail={"number": number}), 0, 1)
+        gathering.add("A", recorder.batch())
+    recorder.add("note")
+    gathering.add("A", recorder.batch())
+    events, gaps = gathering.all()
+    assert [event.kind for event in events] == ["note", "note"]
+    assert (events[1].detail["lost"], gaps) == (20, 20)
