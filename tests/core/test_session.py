@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from dynalab.core.clock import Context, Dot
@@ -269,6 +272,48 @@ def test_a_get_shows_siblings_decoded_and_hides_tombstones(session):
     assert (got.values, got.found, got.value) == (["tea"], True, "tea")
     assert [(v.value, str(v.dot), str(v.clock)) for v in got.versions] == [("tea", "A1", "[A1]"), (None, "A2", "[A2]")]
     assert got.stale_nodes == ["B"]
+
+
+@pytest.mark.parametrize("answer", [_acked, _read], ids=["ack", "got"])
+def test_an_answer_is_a_value(session, answer):
+    """An answer equals another that says the same, survives a copy, and cannot be changed; it has no hash."""
+    told, again, other = answer(session), answer(session), answer(session, key=b"other")
+    assert told == again
+    assert told not in (other, "an answer")
+    assert copy.deepcopy(told) == copy.copy(told) == pickle.loads(pickle.dumps(told)) == told
+    for name in (*told.__match_args__, "unknown"):
+        with pytest.raises(AttributeError):
+            setattr(told, name, getattr(again, name, None))
+    with pytest.raises(TypeError):
+        hash(told)
+
+
+def test_an_answer_says_itself(session):
+    """Its representation has all fields but those that are long or of no interest."""
+    shown = f"nodes=['A', 'B'], hinted={{'D': 'C'}}, context={ACKED!r}, used_context={READ!r}, latency_ms=2.0"
+    assert repr(_acked(session)) == f"Ack(key='k', coordinator='A', {shown})"
+    shown = f"context={READ!r}, coordinator='A', nodes=['A'], stale_nodes=[], latency_ms=1.0, resolved_by=''"
+    assert repr(_read(session)) == f"Got(key='k', values=[], {shown})"
+
+
+def test_what_a_user_does_to_a_list_stays_done(session):
+    """A field is made when somebody looks, and once: later looks show the same list, and it is nobody else's."""
+    state = Siblings().put("A", encode_value(["tea"], LIMIT), None)
+    got = session.answer(ClientGetDone("r", b"k", "A", state, state.context, ("A", "B"), ("B",), ""), 1.0)
+    got.values.append("milk")
+    assert got.values == [["tea"], "milk"]
+    assert got.values[0] is got.versions[0].value
+    for answer, names in ((got, ("nodes", "stale_nodes", "versions")), (_acked(session), ("nodes", "hinted"))):
+        for name in names:
+            getattr(answer, name).clear()
+            assert len(getattr(answer, name)) == 0
+
+
+def test_a_value_that_cannot_be_decoded_fails_the_get(session):
+    """Nobody is given an answer whose values raise when they are looked at."""
+    state = Siblings().put("A", b"t\xff", None)
+    with pytest.raises(UnicodeDecodeError):
+        session.answer(ClientGetDone("r", b"k", "A", state, state.context, ("A",), (), ""), 1.0)
 
 
 def test_value_is_for_exactly_one(session):
