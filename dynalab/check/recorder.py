@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from dynalab.check.history import (
@@ -211,8 +210,7 @@ class RecordedClient:
     def _unstamped(self, operation: Operation, reply: Any) -> Any:
         if not self._recorder.history.stamped or operation.resolved:
             return reply
-        versions = [v._replace(value=seen.value) for v, seen in zip(reply.versions, operation.seen, strict=True)]
-        return replace(reply, values=[v.value for v in versions if v.value is not None], versions=versions)
+        return reply.showing([seen.value for seen in operation.seen])
 
 
 class _AsyncVerbs:

@@ -11,7 +11,7 @@ Rule 2: looking twice shows the same list, so what a user does to it stays done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from dynalab.core.clock import Context, Dot, VectorClock
@@ -149,6 +149,12 @@ class Got(_Answer):
         self._made = {}
         #: one for each version; None for a deletion
         self._decoded = [v.value if v.value is None else decode_value(v.value) for v in reply.siblings.versions]
+
+    def showing(self, values: Sequence[Any]) -> Got:
+        """This answer with other values, one for each version: for whoever stores more than the user's own value."""
+        other = Got.__new__(Got)
+        other._reply, other._latency_ms, other._made, other._decoded = self._reply, self._latency_ms, {}, list(values)
+        return other
 
     @property
     def values(self) -> list[Any]:

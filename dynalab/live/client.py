@@ -4,6 +4,8 @@ Theory of operation.
 ZeroMQ sockets belong to one thread, so one thread has them all: a line is one user's connection to one node.
 Verbs, on whatever thread, post what they want and get a future; a byte through a pair of sockets wakes the thread.
 A request that is not answered by its deadline, and a grace for the way back, fails here.
+Nearly all are answered long before, so a request is not put in any order of deadlines:
+the thread knows a time before which none can be over, and then looks through those under way.
 
 Rule 1: nothing that arrives ends the thread; what cannot be read is counted.
 Rule 2: every request ends once: by an answer, by its deadline, or when the lines close.
@@ -12,7 +14,6 @@ Rule 2: every request ends once: by an answer, by its deadline, or when the line
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
 import socket
 import threading
@@ -29,23 +30,23 @@ import zmq
 from dynalab.codec.bounds import WireError
 from dynalab.codec.wire import decode_run, encode_fields
 from dynalab.core.errors import BadRequest, NodeIsDown, RequestTimedOut
-from dynalab.core.messages import CLIENT_REPLIES, ClientFailed, ClientGet, ClientLeave, ClientMove, Message
+from dynalab.core.messages import CLIENT_REPLIES, ClientGet
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
-from dynalab.live.line import Ask, Ended, Line, Reply
+from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import CONTROL_KIND, Parcel, Run, runs
 from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
-
-GRACE_US = 500_000
-"""How long after its deadline a request's answer is still waited for."""
 
 DRAIN_FRAMES_MAX = 64
 """Frames taken from one line before the others have their turn."""
 
 PATIENCE_MS = 1_000
 
+NEVER_US = 2**63
+LOOK_EVERY_US = 10_000
+"""When many deadlines are over, one after the other, they are looked for no more often than this."""
 
 FORKED = "this cluster belongs to the process that started it; a forked process starts its own"
 """A fork copies the objects of a cluster, but not the thread that would answer."""
@@ -91,14 +92,17 @@ class Lines:
         #: lines on which something is said and not sent yet
         self._speaking: list[Line] = []
         self._recorders = Recorders(self.now_us, on_news)
-        #: heap of (deadline, order, ask)
-        self._deadlines: list[tuple[int, int, Ask]] = []
+        #: lines that are closed, with requests nobody can answer any more: their deadlines end them
+        self._closed: list[Line] = []
+        #: no deadline is over before
+        self._look_us = NEVER_US
         self._count = 0
         self._posted: deque[Callable[[], None]] = deque()
         self._woken = False
         self._closing = False
         self._over = False
         self._pid = os.getpid()
+        self._ident = 0
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._zmq_context: zmq.Context[Any] = zmq.Context()
@@ -125,10 +129,10 @@ class Lines:
         """A node's process is gone: its lines close, and orders it has not answered fail."""
         self._post(lambda: self._lose(node))
 
-    def request(self, user: str, node: str, message: Message, ended: Ended) -> None:
-        """Send a client's request; `ended` is told the reply, or RequestTimedOut, or NodeIsDown."""
-        ask = Ask(user, node, message, ended, self.now_us())
-        if get_ident() == self._thread.ident:
+    def request(self, ask: Ask, node: str) -> None:
+        """Ask a node: `ask` is told the reply, or RequestTimedOut, or NodeIsDown, on the thread of this object."""
+        ask.node, ask.since_us = node, self.now_us()
+        if get_ident() == self._ident:
             self._ask(ask)
         else:
             self._post(lambda: self._ask(ask))
@@ -169,13 +173,16 @@ class Lines:
     # The thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._ident = get_ident()
+        patience_ms = PATIENCE_MS
         while not self._closing:
-            for ready, _ in self._poller.poll(self._patience_ms()):
-                if ready == self._wake_in.fileno():
+            for ready, _ in self._poller.poll(patience_ms):
+                line = self._by_socket.get(ready)
+                if line is not None:
+                    self._drain(line)
+                elif ready == self._wake_in.fileno():  # Else it was closed by what came before it in this turn.
                     self._awake()
-                elif ready in self._by_socket:  # Else it was closed by what came before it in this turn.
-                    self._drain(self._by_socket[ready])
-            self._expire()
+            patience_ms = self._expire()
             self._flush()
         self._shut()
 
@@ -193,23 +200,25 @@ class Lines:
                 report = (type(error), error, error.__traceback__, current_thread())
                 threading.excepthook(threading.ExceptHookArgs(report))
 
-    def _patience_ms(self) -> int:
-        if not self._deadlines:
-            return PATIENCE_MS
-        return min(max(0, -(-(self._deadlines[0][0] - self.now_us()) // 1000)), PATIENCE_MS)
-
-    def _expire(self) -> None:
+    def _expire(self) -> int:
+        """End the requests whose deadline is over; answers for how many milliseconds nobody need look again."""
         now_us = self.now_us()
-        while self._deadlines and (self._deadlines[0][0] <= now_us or self._deadlines[0][2].done):
-            ask = heapq.heappop(self._deadlines)[2]
-            if not ask.done:
+        if now_us >= self._look_us:
+            self._look(now_us)
+        return min(-((now_us - self._look_us) // 1000), PATIENCE_MS)
+
+    def _look(self, now_us: int) -> None:
+        under_way = [(line, ask) for line in (*self._lines.values(), *self._closed) for ask in line.under_way()]
+        first_us = min([ask.due_us for _, ask in under_way], default=NEVER_US)
+        self._look_us = max(first_us, now_us + LOOK_EVERY_US)
+        for line, ask in under_way:
+            if ask.due_us <= now_us:
+                line.forget(ask)
                 self._give_up(ask)
+        self._closed = [line for line in self._closed if line.asked]
 
     def _give_up(self, ask: Ask) -> None:
         """Nobody can say any more whether a write happened."""
-        line = self._lines.get((ask.user, ask.node))
-        if line is not None and ask in line.asked.get(ask.message.request, []):
-            line.asked[ask.message.request].remove(ask)
         waited_ms = (self.now_us() - ask.since_us) / 1000
         late = RequestTimedOut(
             f"node {ask.node} did not answer {type(ask.message).__name__} {ask.message.request!r} within "
@@ -217,7 +226,7 @@ class Lines:
             + ("a get changes nothing" if isinstance(ask.message, ClientGet) else "it may have happened, or may yet")
         )
         late.definite = isinstance(ask.message, ClientGet)
-        ask.end(late)
+        ask.failed(late)
 
     def _drain(self, line: Line) -> None:
         hear = self._hear_answer if line.user == CONTROL else self._hear_reply
@@ -247,40 +256,34 @@ class Lines:
             raise WireError(f"{type(messages[0]).__name__} is not for a node to say to a client")
         if self._tracing:
             self._recorders.of(line.user).received(messages, line.node, run.numbers, run.lengths(), self.now_us())
-        for message in messages:
-            self._answered(line, message)
-
-    def _answered(self, line: Line, message: Message) -> None:
-        waiting = line.asked.pop(message.request, [])
-        if isinstance(message, ClientFailed) and len(waiting) > 1:  # It fails one attempt; others may yet succeed.
-            line.asked[message.request] = waiting[1:]
-            del waiting[1:]
         now_us = self.now_us()
-        for ask in waiting:
-            ask.end(Reply(message, now_us - ask.since_us))
+        for message in messages:
+            ask = line.take(message)
+            while ask is not None:
+                ask.answered(message, now_us - ask.since_us)
+                ask = ask.later
 
     def _ask(self, ask: Ask) -> None:
-        line = self._line(ask.user, ask.node)
+        message = ask.message
+        line = self._lines.get((ask.user, ask.node)) or self._connect(ask.user, ask.node)
         if line is None:
-            ask.end(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
+            ask.failed(NodeIsDown(f"node {ask.node} is not running; nothing was sent"))
             return
         try:
-            kind, fields = encode_fields(ask.message, self._compress_bytes)
+            kind, fields = encode_fields(message, self._compress_bytes)
         except WireError as error:
-            ask.end(BadRequest(f"this cannot be sent: {error}"))
+            ask.failed(BadRequest(f"this cannot be sent: {error}"))
             return
         number = 0
         if self._tracing:
-            number = self._recorders.of(ask.user).sent(ask.message, ask.node, len(fields), 0, self.now_us())
+            number = self._recorders.of(ask.user).sent(message, ask.node, len(fields), 0, self.now_us())
+        line.add(ask)
+        ask.due_us = ask.since_us + ask.wait_us
+        self._look_us = min(self._look_us, ask.due_us)
         self._say(line, kind, fields, number)
-        line.asked.setdefault(ask.message.request, []).append(ask)
-        wish = isinstance(ask.message, (ClientLeave, ClientMove))
-        wait_us = 10_000_000 if wish else ask.message.timeout_us + GRACE_US
-        self._count += 1
-        heapq.heappush(self._deadlines, (ask.since_us + wait_us, self._count, ask))
 
     def _order(self, node: str, order: control.Order, future: Future[Answer]) -> None:
-        line = self._line(CONTROL, node)
+        line = self._lines.get((CONTROL, node)) or self._connect(CONTROL, node)
         if line is None:
             future.set_exception(NodeIsDown(f"node {node} is not running"))
             return
@@ -312,13 +315,10 @@ class Lines:
 
     # Lines -------------------------------------------------------------------------------------
 
-    def _line(self, user: str, node: str) -> Line | None:
-        line = self._lines.get((user, node))
-        if line is None and node in self._nodes:
-            line = self._connect(user, node)
-        return line
-
-    def _connect(self, user: str, node: str) -> Line:
+    def _connect(self, user: str, node: str) -> Line | None:
+        """A new line; None: no such node is running."""
+        if node not in self._nodes:
+            return None
         endpoint, key = self._nodes[node]
         dealer = self._zmq_context.socket(zmq.DEALER)
         shape(dealer)
@@ -342,6 +342,8 @@ class Lines:
         del self._lines[line.user, line.node], self._by_socket[line.socket]
         self._poller.unregister(line.socket)
         line.socket.close()
+        if line.asked:
+            self._closed.append(line)
         for future in line.ordered.values():
             future.set_exception(NodeIsDown(f"node {line.node} ended before it answered"))
 
@@ -351,9 +353,8 @@ class Lines:
         self._do_posted()
         for line in list(self._lines.values()):
             self._disconnect(line)
-        for _, _, ask in self._deadlines:
-            if not ask.done:
-                self._give_up(ask)
+        for ask in [ask for line in self._closed for ask in line.under_way()]:
+            self._give_up(ask)
         self._wake_in.close()
         self._wake_out.close()
         self._zmq_context.destroy(linger=0)

@@ -26,17 +26,17 @@ from dynalab.core.faults import known_node
 from dynalab.core.founding import checked_name, checked_parts, founded_config, node_names
 from dynalab.core.inspection import checked_lines
 from dynalab.core.membership import founding, placement
-from dynalab.core.messages import ClientGet, ClientPut
 from dynalab.core.ring import position_of
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session, encode_key, key_text
 from dynalab.live.aio import Aio
 from dynalab.live.folder import tail
-from dynalab.live.line import Ended
 from dynalab.live.metrics import metrics_of
 from dynalab.live.owner import Owner, is_for, user_of
+from dynalab.live.request import Request
 from dynalab.live.roll import CRASHED, PAUSED, UP
 from dynalab.live.session import Client
 from dynalab.live.spawn import KEEPER
+from dynalab.live.tally import Tally
 from dynalab.live.verbs import Verbs, checked_travel
 
 if TYPE_CHECKING:
@@ -174,18 +174,24 @@ class Cluster(Verbs):
 
     # What a client asks of its cluster -------------------------------------------------------
 
-    def send(self, user: str, message: ClientPut | ClientGet, via: str | None, ended: Ended) -> None:
+    @property
+    def tally(self) -> Tally:
+        """Where requests that have ended are counted."""
+        return self._owner.tally
+
+    def send(self, request: Request, via: str | None) -> None:
         """Send a client's request to `via`, or to the first running node of the key's preference list (6.4)."""
         owner = self._owner
         if owner.closed:
             raise BadRequest("this cluster is closed; start another")
-        node = self._coordinator_of(message.key) if via is None else via
-        if node is None or owner.roll.entries[node].state not in (UP, PAUSED):
-            ended(_not_running(node))
+        node = self._coordinator_of(request.message.key) if via is None else via
+        entry = None if node is None else owner.roll.entries.get(node)
+        if entry is None or entry.state not in (UP, PAUSED):
+            request.failed(_not_running(node))
             return
         if owner.has_parts:
-            self._asking.add(message.request)
-        owner.request(user, node, message, ended)
+            self._asking.add(request.message.request)
+        owner.request(request, entry.node)
 
     def call(self, act: Callable[[], None]) -> None:
         """Run `act` on the thread that speaks for the clients."""
@@ -193,22 +199,16 @@ class Cluster(Verbs):
 
     def _coordinator_of(self, key: bytes) -> str | None:
         ring, entries = self._ring, self._owner.roll.entries
-        for node in ring.walk(position_of(key)) if ring.nodes else ():
-            entry = entries.get(node)
-            if entry is not None and entry.state == UP:
-                return node
+        if ring.nodes:
+            for node in ring.walk(position_of(key)):
+                entry = entries.get(node)
+                if entry is not None and entry.state == UP:
+                    return node
         return next((node for node, state in self.states().items() if state != CRASHED), None)
 
     def checked_via(self, via: str | None) -> str | None:
         """`via`, if it is a node."""
         return None if via is None else known_node(via, self.nodes)
-
-    def count(self, kind: str, latency_us: int, error: BaseException | None) -> None:
-        """A request has ended."""
-        if error is None:
-            self._owner.tally.answered(kind, latency_us)
-        else:
-            self._owner.tally.failed(kind, error)
 
     @property
     def has_parts(self) -> bool:

@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
 
 import zmq
 
 from dynalab.core.errors import DynalabError
-from dynalab.core.messages import Message
+from dynalab.core.messages import ClientFailed, Message
 from dynalab.live.control import Answer
 from dynalab.live.parcels import Parcel
 
-
-class Reply(NamedTuple):
-    """A node's answer to a client, and how long it took."""
-
-    message: Message
-    latency_us: int
-
-
-Ended = Callable[[Reply | DynalabError], None]
-"""Told how a request ended, on the thread of the lines; must not raise."""
+WISH_US = 10_000_000
+"""How long the answer to an administrator's wish is waited for."""
 
 
 class Ask:
-    """One request under way."""
+    """One request under way, which ends once: it is `answered`, or it `failed`.
 
-    __slots__ = ("done", "ended", "message", "node", "since_us", "user")
+    By itself it is an administrator's wish: whether that comes true is seen in the ring, not in the answer.
+    Whoever wants to know more says so in a class of their own; what is told there must not raise.
 
-    def __init__(self, user: str, node: str, message: Message, ended: Ended, since_us: int) -> None:
+    Attributes:
+        user: who asks.
+        node, since_us, due_us: who is asked, when, and until when the answer is waited for; known once it is sent.
+        later: who asked next, on the same line under the same request id.
+    """
+
+    __slots__ = ("due_us", "later", "message", "node", "since_us", "user")
+    node: str
+    since_us: int
+    due_us: int
+
+    def __init__(self, user: str, message: Message) -> None:
         self.user = user
-        self.node = node
         self.message = message
-        self.ended = ended
-        self.since_us = since_us
-        self.done = False
+        self.later: Ask | None = None
 
-    def end(self, outcome: Reply | DynalabError) -> None:
-        """Tell whoever asked, once."""
-        if not self.done:
-            self.done = True
-            self.ended(outcome)
+    @property
+    def wait_us(self) -> int:
+        """How long its answer is waited for."""
+        return WISH_US
+
+    def and_later(self) -> list[Ask]:
+        """This one, and those who asked after it under the same request id."""
+        asks = [self]
+        while asks[-1].later is not None:
+            asks.append(asks[-1].later)
+        return asks
+
+    def answered(self, reply: Message, latency_us: int) -> None:
+        """The node's reply has come."""
+
+    def failed(self, error: DynalabError) -> None:
+        """There will be no reply."""
 
 
 class Line:
@@ -54,7 +65,34 @@ class Line:
         self.socket = socket_
         #: what is said and not sent yet
         self.parcel = Parcel()
-        #: {request id: those who asked with it}
-        self.asked: dict[str, list[Ask]] = {}
+        #: {request id: who asked with it first}; a user may repeat a request under its id
+        self.asked: dict[str, Ask] = {}
         #: {number: future} of orders, on a control line
         self.ordered: dict[int, Future[Answer]] = {}
+
+    def add(self, ask: Ask) -> None:
+        """Somebody asks."""
+        last = self.asked.setdefault(ask.message.request, ask)
+        while last is not ask:
+            if last.later is None:
+                last.later = ask
+            last = last.later
+
+    def take(self, reply: Message) -> Ask | None:
+        """The first of those who are answered by a reply; the `later` ones behind it are, too."""
+        first = self.asked.pop(reply.request, None)
+        if first is not None and first.later is not None and type(reply) is ClientFailed:
+            # It fails one attempt; the others may yet succeed.
+            self.asked[reply.request], first.later = first.later, None
+        return first
+
+    def under_way(self) -> list[Ask]:
+        """All who wait for an answer."""
+        return [ask for first in self.asked.values() for ask in first.and_later()]
+
+    def forget(self, ask: Ask) -> None:
+        """One of those under way waits no more."""
+        for other in self.asked.pop(ask.message.request).and_later():
+            other.later = None
+            if other is not ask:
+                self.add(other)

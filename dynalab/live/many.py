@@ -11,11 +11,24 @@ from concurrent.futures import Future
 from typing import Any
 
 from dynalab.core.errors import DynalabError
-from dynalab.core.operations import Operation, checked_operations, checked_outstanding, taken_apart
+from dynalab.core.operations import Operation, checked_operations, checked_outstanding
 from dynalab.core.session import Ack, Got
+from dynalab.live.request import Request
 
-Submit = Callable[[str, list[Any], dict[str, Any], Callable[[Any], None]], None]
-"""``submit(kind, arguments, options, ended)`` begins one request; `ended` is told its result or its error."""
+Begin = Callable[[Operation, "Many", int], None]
+"""``begin(operation, window, place)`` begins one request, and tells the window how it ended."""
+
+
+class OneOfMany(Request):
+    """A request that has a place in a window."""
+
+    __slots__ = ("place", "window")
+    window: Many
+    place: int
+
+    def ended(self, end: Ack | Got | Exception) -> None:
+        """The next one may begin."""
+        self.window.ended(self.place, end)
 
 
 class Many:
@@ -23,7 +36,7 @@ class Many:
 
     Args:
         call: ``call(act)`` runs `act` on the thread that speaks for the clients.
-        submit: begins one request.
+        begin: begins one request.
         operations: see `core.operations`.
         outstanding: how many are under way at any time.
 
@@ -34,13 +47,13 @@ class Many:
     def __init__(
         self,
         call: Callable[[Callable[[], None]], None],
-        submit: Submit,
+        begin: Begin,
         operations: Iterable[Operation],
         outstanding: int,
     ) -> None:
         self.future: Future[list[Ack | Got | DynalabError]] = Future()
         self.future.set_running_or_notify_cancel()
-        self._submit = submit
+        self._begin = begin
         self._operations = checked_operations(operations)
         self._outstanding = checked_outstanding(outstanding)
         self._under_way = 0
@@ -56,7 +69,7 @@ class Many:
         self._filling = True
         try:
             for operation in self._operations:
-                self._begin(operation)
+                self._enter(operation)
                 if self._under_way >= self._outstanding:
                     break
         except Exception as error:  # noqa: BLE001 - the iterable is the caller's, and so is its error
@@ -67,16 +80,17 @@ class Many:
             self._over = True
             self.future.set_result(self._ends)
 
-    def _begin(self, operation: Operation) -> None:
+    def _enter(self, operation: Operation) -> None:
         place = len(self._ends)
         self._ends.append(None)
         self._under_way += 1
         try:
-            self._submit(*taken_apart(operation), lambda end: self._ended(place, end))
+            self._begin(operation, self, place)
         except DynalabError as error:
-            self._ended(place, error)
+            self.ended(place, error)
 
-    def _ended(self, place: int, end: Any) -> None:
+    def ended(self, place: int, end: Any) -> None:
+        """The request of this place has its result, or its error."""
         self._ends[place] = end
         self._under_way -= 1
         self._fill()

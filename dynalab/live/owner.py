@@ -32,7 +32,7 @@ from dynalab.live.folder import emptied, new_folders, node_folder, remember_foun
 from dynalab.live.frames import Halted
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import CLIENT, CONTROL, KeyPair
-from dynalab.live.line import Ended
+from dynalab.live.line import Ask
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry, NodeFailed, Roll
 from dynalab.live.spawn import KEEPER, KeeperHandle, pickled
@@ -310,9 +310,9 @@ class Owner:
         keys = self._clients[user] = KeyPair.new()
         self._lines.admit(user, keys)
 
-    def request(self, user: str, node: str, message: Any, ended: Ended) -> None:
-        """A client's request; see `Lines.request`."""
-        self._lines.request(user, node, message, ended)
+    def request(self, ask: Ask, node: str) -> None:
+        """See `Lines.request`."""
+        self._lines.request(ask, node)
 
     def call(self, act: Callable[[], None]) -> None:
         """See `Lines.call`."""

@@ -10,10 +10,11 @@ from typing import Any, Protocol, TypeVar
 from dynalab.core.clock import Context
 from dynalab.core.errors import DynalabError
 from dynalab.core.messages import ClientGet, ClientPut
-from dynalab.core.operations import Operation
+from dynalab.core.operations import Operation, taken_apart
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session
-from dynalab.live.line import Ended, Reply
-from dynalab.live.many import Many
+from dynalab.live.many import Many, OneOfMany
+from dynalab.live.request import Awaited, Promised, Request, under_way
+from dynalab.live.tally import Tally
 
 Result = TypeVar("Result")
 
@@ -21,8 +22,12 @@ Result = TypeVar("Result")
 class Router(Protocol):
     """What a client needs of its cluster."""
 
-    def send(self, user: str, message: ClientPut | ClientGet, via: str | None, ended: Ended) -> None:
-        """Send a request to `via`, or where the ring says; `ended` is told the outcome."""
+    @property
+    def tally(self) -> Tally:
+        """Where requests that have ended are counted."""
+
+    def send(self, request: Request, via: str | None) -> None:
+        """Send a request to `via`, or where the ring says."""
 
     def call(self, act: Callable[[], None]) -> None:
         """Run `act` on the thread that speaks for the clients."""
@@ -32,9 +37,6 @@ class Router(Protocol):
 
     def tell_prints(self, request: str) -> None:
         """Print what parts have printed for this request, in the calling thread."""
-
-    def count(self, kind: str, latency_us: int, error: BaseException | None) -> None:
-        """A request has ended."""
 
 
 class Client:
@@ -52,6 +54,7 @@ class Client:
         self.address = f"client:{name}"
         self.session = session
         self.via = via
+        self.tally = router.tally
         self.aio = ClientAio(self)
         self._router = router
 
@@ -72,7 +75,9 @@ class Client:
             BadRequest: the request itself is wrong; nothing was sent.
             WriteQuorumNotReached, RequestTimedOut: it may be stored on some nodes, or may yet be.
         """
-        return self._told(self.submit_put(key, value, context, n, w, timeout_ms, via, request_id))
+        via = self._checked(via)
+        result: Ack = self._ask("put", self.session.put(key, value, context, n, w, timeout_ms, request_id), via)
+        return result
 
     def get(
         self,
@@ -83,7 +88,9 @@ class Client:
         via: str | None = None,
     ) -> Got:
         """Read one key: all causally unrelated versions that R distinct nodes hold (4.5)."""
-        return self._told(self.submit_get(key, n, r, timeout_ms, via))
+        via = self._checked(via)
+        result: Got = self._ask("get", self.session.get(key, n, r, timeout_ms), via)
+        return result
 
     def delete(
         self,
@@ -146,7 +153,7 @@ class Client:
         self, message: ClientPut, n: int | None, timeout_ms: int | None, via: str | None
     ) -> Future[Ack]:
         """A delete says what it deletes: without a context it reads first."""
-        deletion: Future[Ack] = _under_way(message.request)
+        deletion: Future[Ack] = under_way(message.request)
 
         def go_on(read: Future[Got]) -> None:
             try:
@@ -159,52 +166,35 @@ class Client:
         self.submit_get(message.key, n, None, timeout_ms, via).add_done_callback(go_on)
         return deletion
 
-    def _begin(self, kind: str, message: Any, via: str | None) -> Future[Any]:
-        """Send a request; what its reply means is worked out as soon as that arrives."""
-        future = _under_way(message.request)
+    def _begin(self, kind: str, message: ClientPut | ClientGet, via: str | None) -> Future[Any]:
+        request = Promised(self, kind, message)
+        self._router.send(request, via)
+        return request.future
 
-        def ended(result: Ack | Got | Exception) -> None:
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
-
-        self._begin_quietly(kind, message, via, ended)
-        return future
+    def _ask(self, kind: str, message: ClientPut | ClientGet, via: str | None) -> Any:
+        """Send a request and wait for its result; first what parts have printed on the way to it is told."""
+        request = Awaited(self, kind, message)
+        self._router.send(request, via)
+        try:
+            return request.result()
+        finally:
+            self._router.tell_prints(message.request)
 
     def _many(self, operations: Iterable[Operation], outstanding: int) -> Many:
-        return Many(self._router.call, self._submit, operations, outstanding)
+        return Many(self._router.call, self._begin_one, operations, outstanding)
 
-    def _submit(self, kind: str, arguments: list[Any], options: dict[str, Any], ended: Callable[[Any], None]) -> None:
+    def _begin_one(self, operation: Operation, window: Many, place: int) -> None:
         """Begin one of many requests, without a future of its own where that is possible."""
-        via = self._checked(options.pop("via", None)) if "via" in options else self.via
+        kind, arguments, options = taken_apart(operation)
+        via = self._checked(options.pop("via")) if "via" in options else self.via
         if kind == "delete":
             deletion = self.submit_delete(arguments[0], **{**options, "via": via})
-            deletion.add_done_callback(lambda done: ended(done.exception() or done.result()))
-        else:
-            message = (self.session.put if kind == "put" else self.session.get)(*arguments, **options)
-            self._begin_quietly(kind, message, via, ended)
-
-    def _begin_quietly(
-        self, kind: str, message: Any, via: str | None, ended: Callable[[Ack | Got | Exception], None]
-    ) -> None:
-        """Send a request; `ended` is told its result, or its error, on the thread that speaks for the clients."""
-
-        def answered(outcome: Reply | DynalabError) -> None:
-            if isinstance(outcome, DynalabError):
-                self._router.count(kind, 0, outcome)
-                ended(outcome)
-                return
-            try:
-                result = self.session.answer(outcome.message, outcome.latency_us / 1000)
-            except Exception as error:  # noqa: BLE001 - whoever waits gets it
-                self._router.count(kind, 0, error)
-                ended(error)
-            else:
-                self._router.count(kind, outcome.latency_us, None)
-                ended(result)
-
-        self._router.send(self.address, message, via, answered)
+            deletion.add_done_callback(lambda done: window.ended(place, done.exception() or done.result()))
+            return
+        ask = self.session.put if kind == "put" else self.session.get
+        request = OneOfMany(self, kind, ask(*arguments, **options) if options else ask(*arguments))
+        request.window, request.place = window, place
+        self._router.send(request, via)
 
     def many(self, operations: Iterable[Operation], outstanding: int = 64) -> list[Ack | Got | DynalabError]:
         """Carry out many operations, with `outstanding` of them under way at any time.
@@ -261,14 +251,6 @@ class ClientAio:
             return await asyncio.wrap_future(future)
         finally:
             self._client._router.tell_prints(getattr(future, "request", ""))
-
-
-def _under_way(request: str) -> Future[Any]:
-    """A future that cannot be cancelled, of the request of this id."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    future.request = request  # type: ignore[attr-defined]
-    return future
 
 
 def _follow(first: Future[Result], second: Future[Result]) -> None:

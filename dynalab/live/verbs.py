@@ -25,6 +25,7 @@ from dynalab.core.ring import Ring
 from dynalab.live import control
 from dynalab.live.client import FORKED
 from dynalab.live.control import Told
+from dynalab.live.line import Ask
 from dynalab.live.owner import Owner, user_of
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry
 from dynalab.live.spawn import pickled
@@ -202,7 +203,7 @@ class Verbs:
             self._owner.fault(said("leave", node, force=force))
             self._owner.admit(ADMINISTRATOR)
             message = ClientLeave(f"leave-{self._owner.now_us()}", node, force)
-            self._owner.request(ADMINISTRATOR, others[0] if force else node, message, lambda _: None)
+            self._owner.request(Ask(ADMINISTRATOR, message), others[0] if force else node)
             self._wait(
                 lambda: not still_here(node, self._inspections(), force),
                 lambda: f"node {node} is not through: {'; '.join(still_here(node, self._inspections(), force))}",
@@ -232,7 +233,7 @@ class Verbs:
             owner.admit(ADMINISTRATOR)
             for node, numbers in taken.items():
                 message = ClientMove(f"move-{node}-{owner.now_us()}", node, tuple(numbers))
-                owner.request(ADMINISTRATOR, node, message, lambda _: None)
+                owner.request(Ask(ADMINISTRATOR, message), node)
             left = "the key ranges have not all moved yet; settle() waits longer"
             self._wait(lambda: has_moved(taken, self._inspections()), lambda: left, until)
             self._look_at_ring()

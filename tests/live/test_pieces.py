@@ -14,16 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynalab.codec.bounds import WireError
-from dynalab.codec.wire import VERSION, encode_fields
-from dynalab.core.clock import Context
+from dynalab.codec.wire import VERSION
 from dynalab.core.config import Config, Parts
 from dynalab.core.effects import Note, Send, TimerFired
 from dynalab.core.faults import Faults, LinkRule
-from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone, Ping
+from dynalab.core.messages import Ping
 from dynalab.core.store import MemoryStore
 from dynalab.core.trace import KINDS
 from dynalab.live import gather, record
-from dynalab.live.client import Lines
 from dynalab.live.control import SEQ_BITS, SetFaults, read_events
 from dynalab.live.frames import (
     NOTICE_MAX,
@@ -38,7 +36,6 @@ from dynalab.live.frames import (
 )
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import Gate, KeyPair
-from dynalab.live.line import Ask, Line
 from dynalab.live.link import OPENING_MESSAGES_MAX, REOPEN_MS
 from dynalab.live.parcels import (
     CONTROL_KIND,
@@ -480,33 +477,6 @@ def test_the_roll_follows_the_notices():
     assert roll.entries["A"].failure.endswith("status -9")
     assert changes == [("A", STARTING, UP), ("A", UP, CRASHED)]
     assert roll.in_state(PAUSED) == []
-
-
-# --- what a client is told --------------------------------------------------------------------------------------------
-
-
-def run_of(message):
-    """A message as it arrives when nobody records."""
-    parcel = Parcel()
-    parcel.add(*encode_fields(message))
-    return runs(parcel.frame())[0]
-
-
-def test_a_refusal_ends_one_attempt_and_an_answer_all():
-    """Of two attempts under one request id a failure ends the older one only: the other may yet be done (I7)."""
-    lines, told = Lines(KeyPair.new(), 0, False, lambda node, news: None), []
-    line = Line("alice", "A", None)
-    put = ClientPut("q", b"k", b"1", (), False, 3, 2, 1_000_000)
-    for attempt in (1, 2, 3):
-        ask = Ask("alice", "A", put, lambda reply, attempt=attempt: told.append((attempt, type(reply.message))), 0)
-        line.asked.setdefault("q", []).append(ask)
-    lines._hear_reply(line, run_of(ClientFailed("q", "Overloaded", "full", True)))
-    assert told == [(1, ClientFailed)]
-    done = ClientPutDone("q", b"k", "A", ("A", "B"), (), Context.EMPTY, Context.EMPTY, 0, False)
-    lines._hear_reply(line, run_of(done))
-    assert told[1:] == [(2, ClientPutDone), (3, ClientPutDone)]
-    assert line.asked == {}
-    lines.close()
 
 
 # Timers ----------------------------------------------------------------------------------------
