@@ -347,3 +347,12 @@ def test_every_error_has_a_name_that_travels():
     unknown = error_of(ClientFailed("r", "OfAnotherVersion", "text", False))
     assert not unknown.definite
     assert str(unknown) == "text"
+
+
+def test_an_answer_can_show_other_values(session):
+    """Whoever stores more than a user's value shows the user's own; deletions stay, and the first answer, too."""
+    state = Siblings().put("A", encode_value("1:tea", LIMIT), None).put("A", None, None)
+    got = session.answer(ClientGetDone("r", b"k", "A", state, state.context, ("A",), (), ""), 1.0)
+    shown = got.showing(["tea", None])
+    assert (shown.values, [version.value for version in shown.versions]) == (["tea"], ["tea", None])
+    assert (got.values, shown.request, shown.latency_ms) == (["1:tea"], "r", 1.0)
