@@ -100,7 +100,11 @@ class Run(NamedTuple):
 
     def lengths(self) -> Sequence[int]:
         """The length of each message, also when the speaker did not say."""
-        return self.sizes or [len(bytes(raw)) for raw in _split(self.array)]
+        if self.sizes:
+            return self.sizes
+        if self.many == 1:  # What is packed, and stands alone for that, is no array.
+            return [len(self.array) - ARRAY_BYTES]
+        return [len(bytes(raw)) for raw in _split(self.array)]
 
 
 _TORN = Run(NONSENSE, 1, memoryview(b""))

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dynalab.codec import wire
+from dynalab.codec.packing import PACKED
 from dynalab.core.messages import MESSAGES, ClientGet, ClientGetDone, ClientPut, Ping, ReplicaPut
 from dynalab.core.version import Siblings
 from dynalab.live import control
@@ -293,6 +294,21 @@ def test_what_is_wrong_in_a_run_spoils_nothing_beside_it(shared, number):
         peer.say(ClientGet("g4", b"cart", 3, 1, 1_000_000))
         assert answers(peer, 1) == ["g4"]
     assert transport(shared)["refused"] == refused + 3
+
+
+def test_a_packed_message_without_marks_is_heard(shared):
+    """A speaker that records nothing may say what is packed to a node that records: the node knows the length."""
+    put = PUT._replace(request="packed", key=b"packed", value=b"t" + b"milk" * 1000)
+    kind, fields = wire.encode_fields(put, 100)
+    assert kind & PACKED
+    parcel = Parcel()
+    parcel.add(kind, fields)
+    with Peer(shared, keys=client_keys(shared)) as peer:
+        peer.socket.send(parcel.frame())
+        assert answers(peer, 1) == ["packed"]
+    assert shared.get("packed").value == "milk" * 1000
+    received = [event for event in shared.trace if event.kind == "receive" and event.request == "packed"]
+    assert len(fields) in {event.size for event in received}
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
