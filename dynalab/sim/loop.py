@@ -10,13 +10,18 @@ Carrying out the same acts after the same steps gives the same world: that is re
 Rule 1: an action's place in the heap is (time, counter): at one time, things happen in the order they were asked for.
 Rule 2: an act takes effect at once, between two steps.
 Rule 3: callbacks to the outside (`done`, `call_at`) end a step, so their acts too fall between two steps.
+
+Most requests are answered long before their client would give up.
+So of all that give up after an equally long wait only the first lies in the heap, and the rest queue up behind it:
+the heap stays as small as what is really under way.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dynalab.core.config import Config, Parts
 from dynalab.core.effects import CancelTimer, Effect, Note, Received, Reply, Send, SetTimer, TimerFired
@@ -63,6 +68,12 @@ class Act(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class Ends(Protocol):
+    """Something under way."""
+
+    done: bool
+
+
 class Loop:
     """Nodes and network in virtual time.
 
@@ -89,6 +100,8 @@ class Loop:
         self._pushed = 0
         #: seq of the trace event that is being handled
         self._cause = 0
+        #: {how long to wait: entries of `_give_up` in the order they come due, the first of them in the heap}
+        self._patience: dict[int, deque[Entry]] = {}
         #: {(client, request): [(token, node it asked, done)]}
         self._waiting: dict[tuple[str, str], list[tuple[int, str, Done]]] = {}
         #: {token: function} of `call_at`; empty in a replay
@@ -123,12 +136,24 @@ class Loop:
             entry[2](entry)
         self.now_us = max(self.now_us, until_us)
 
+    def run_until_done(self, pending: Ends) -> None:
+        """Carry out what is due until `pending` is done."""
+        heap, pop = self._heap, heappop
+        while not pending.done:
+            entry = pop(heap)
+            self.now_us = entry[0]
+            self.steps += 1
+            entry[2](entry)
+
     def act(self, name: str, *arguments: Any) -> Any:
         """Do something to the world from outside, and remember it for replay."""
+        self._remember(name, arguments)
+        return getattr(self, f"_act_{name}")(*arguments)
+
+    def _remember(self, name: str, arguments: tuple[Any, ...]) -> None:
         self.check_open()
         if self.record.on:
             self.acts.append(Act(self.steps, self.now_us, name, arguments))
-        return getattr(self, f"_act_{name}")(*arguments)
 
     def check_open(self) -> None:
         """Raise BadRequest when it takes no more acts."""
@@ -148,8 +173,9 @@ class Loop:
 
     def request(self, client: str, to: str, message: Any, give_up_us: int, done: Done) -> None:
         """Send a client's request; `done` hears the reply, or None after `give_up_us`."""
-        token = self.act("request", client, to, message, give_up_us)
-        self._waiting.setdefault((client, message.request), []).append((token, to, done))
+        self._remember("request", (client, to, message, give_up_us))
+        waiter = (self._act_request(client, to, message, give_up_us), to, done)
+        self._waiting.setdefault((client, message.request), []).append(waiter)
 
     def inject(self, sender: str, to: str, message: Any) -> None:
         """Let a message reach node `to` at the next step, as if `sender` had sent it: for what nobody may send."""
@@ -166,7 +192,15 @@ class Loop:
         now = self.now_us
         sent = self.record.send(now, client, to, message, 0)
         self._push(self.network.arrival_us(client, to, now), self._deliver, to, client, message, sent)
-        return self._push(now + give_up_us, self._give_up, client, message.request)
+        self._pushed += 1
+        entry = (now + give_up_us, self._pushed, self._give_up, client, message.request, give_up_us)
+        queue = self._patience.get(give_up_us)
+        if queue is None:
+            self._patience[give_up_us] = deque([entry])
+            heappush(self._heap, entry)
+        else:
+            queue.append(entry)
+        return self._pushed
 
     # What happens ----------------------------------------------------------------------------
 
@@ -183,15 +217,15 @@ class Loop:
 
     def _deliver(self, entry: Entry) -> None:
         _, _, _, to, sender, message, sent = entry
-        host = self.hosts.get(to)
+        host, network, record = self.hosts.get(to), self.network, self.record
         if host is not None and host.state is PAUSED:
             host.held.append(entry)
         elif host is None or host.state is not UP:
-            self.record.drop(self.now_us, sender, to, sent, "down")
-        elif not self.network.is_whole and self.network.is_cut(sender, to):
-            self.record.drop(self.now_us, sender, to, sent, "cut")
+            record.drop(self.now_us, sender, to, sent, "down")
+        elif not network.is_whole and network.is_cut(sender, to):
+            record.drop(self.now_us, sender, to, sent, "cut")
         else:
-            heard = self.record.receive(self.now_us, to, sender, sent) if self.record.on else 0
+            heard = record.receive(self.now_us, to, sender, sent) if record.on else 0
             self._handle(host, Received(sender, message), heard)
 
     def _fire(self, entry: Entry) -> None:
@@ -225,8 +259,9 @@ class Loop:
         """A reply reaches its client."""
         _, _, _, client, sender, message, sent = entry
         self.handled += 1
-        self.record.receive(self.now_us, client, sender, sent)
-        waiting = self._waiting.pop((client, message.request), [])
+        if self.record.on:
+            self.record.receive(self.now_us, client, sender, sent)
+        waiting = self._waiting.pop((client, message.request), ())
         if type(message) is ClientFailed:  # It fails one attempt at this node; other attempts may yet succeed.
             answered = [waiter for waiter in waiting if waiter[1] == sender][:1]
             left = [waiter for waiter in waiting if waiter not in answered]
@@ -237,8 +272,14 @@ class Loop:
             done(sender, message)
 
     def _give_up(self, entry: Entry) -> None:
-        """A client stops waiting, if it still waits."""
-        _, token, _, client, request = entry
+        """A client stops waiting, if it still waits; the next one with as much patience takes its place in the heap."""
+        _, token, _, client, request, give_up_us = entry
+        queue = self._patience[give_up_us]
+        queue.popleft()
+        if queue:
+            heappush(self._heap, queue[0])
+        else:
+            del self._patience[give_up_us]
         waiting = self._waiting.get((client, request))
         if waiting is None:
             return

@@ -39,9 +39,8 @@ class Pending(Generic[Result]):
 
     def result(self) -> Result:
         """The result; carries out steps until there is one, and raises the error if it failed."""
-        step = self._loop.step
-        while not self.done:
-            step()
+        if not self.done:
+            self._loop.run_until_done(self)
         if self.error is not None:
             raise self.error
         result: Result = self._result
