@@ -48,18 +48,24 @@ class SimDisk(MemoryStore):
     def sync_next(self) -> None:
         self._sync_next = True
 
+    def put_meta(self, name: str, value: Any) -> None:
+        super().put_meta(name, value)
+        self._sync_next = True  # Membership and incarnation are synced at once, and with them all before (4.8.1).
+
     def commit(self) -> None:
-        if not self._undo and not self._sync_next:
-            return
-        if self._sync_next or any([table is self._meta for table, _, _ in self._undo]):  # noqa: C419 - the faster form
-            self._sync_next = False  # Membership and incarnation are synced at once, and with them all before (4.8.1).
+        if self._sync_next:
+            self._sync_next = False
             self._unsynced.clear()
             self._undo.clear()
-        elif self._buffered:
+        elif self._buffered and self._undo:
             self._unsynced.append(self._undo)
             self._undo = []
         else:
             self._undo.clear()
+
+    def rollback(self) -> None:
+        super().rollback()
+        self._sync_next = False
 
     def after_crash(self, wipe: bool = False) -> SimDisk:
         """What the node finds when it starts again; `wipe`: an empty disk."""

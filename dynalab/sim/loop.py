@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +29,7 @@ from dynalab.core.effects import CancelTimer, Effect, Note, Received, Reply, Sen
 from dynalab.core.errors import BadRequest, PartFailed
 from dynalab.core.messages import ClientFailed, Message
 from dynalab.sim.chance import stream
-from dynalab.sim.host import PAUSED, UP, Host
+from dynalab.sim.host import CRASHED, PAUSED, Host
 from dynalab.sim.network import Latency, Network
 from dynalab.sim.record import Record
 
@@ -37,6 +38,10 @@ EPOCH_US = 1_192_320_000_000_000
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
+
+_received = partial(tuple.__new__, Received)
+_timer_fired = partial(tuple.__new__, TimerFired)
+"""The two events of almost every step, without the detour of names and defaults."""
 
 Done = Callable[[str, Message | None], None]
 """``done(sender, reply)`` when a request is answered; the reply is None when the client gave up."""
@@ -218,15 +223,15 @@ class Loop:
     def _deliver(self, entry: Entry) -> None:
         _, _, _, to, sender, message, sent = entry
         host, network, record = self.hosts.get(to), self.network, self.record
-        if host is not None and host.state is PAUSED:
-            host.held.append(entry)
-        elif host is None or host.state is not UP:
+        if host is None or host.state is CRASHED:
             record.drop(self.now_us, sender, to, sent, "down")
+        elif host.state is PAUSED:
+            host.held.append(entry)
         elif not network.is_whole and network.is_cut(sender, to):
             record.drop(self.now_us, sender, to, sent, "cut")
         else:
             heard = record.receive(self.now_us, to, sender, sent) if record.on else 0
-            self._handle(host, Received(sender, message), heard)
+            self._handle(host, _received((sender, message)), heard)
 
     def _fire(self, entry: Entry) -> None:
         _, token, _, host, name, cause = entry
@@ -236,7 +241,7 @@ class Loop:
             host.held.append(entry)
             return
         del host.timers[name]
-        self._handle(host, TimerFired(name), cause)
+        self._handle(host, _timer_fired((name,)), cause)
 
     def _handle(self, host: Host, event: Any, cause: int) -> None:
         self.handled += 1
@@ -297,9 +302,9 @@ class Loop:
         sender, network, now = host.name, self.network, self.now_us
         sent = self.record.send(now, sender, to, message, self._cause)
         if network.is_whole:  # Written out: this is on the path of every message.
-            self._pushed += 1
+            self._pushed = token = self._pushed + 1
             arrival = network.arrival_us(sender, to, now)
-            heappush(self._heap, (arrival, self._pushed, self._deliver, to, sender, message, sent))
+            heappush(self._heap, (arrival, token, self._deliver, to, sender, message, sent))
             return
         arrivals = network.arrivals_us(sender, to, now)
         for arrival in arrivals:

@@ -11,6 +11,7 @@ Rule 2: clients are on no side: partitions and link rules are between nodes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from math import isfinite
 from random import Random
@@ -36,13 +37,16 @@ class Network:
         is_whole: whether nothing is; kept for quick look-up.
     """
 
-    __slots__ = ("_draw_us", "_latest", "_random", "faults", "is_whole")
+    __slots__ = ("_draw_us", "_latest", "_low_us", "_random", "_span_us", "_toss", "faults", "is_whole")
 
     def __init__(self, random: Random, latency: Latency) -> None:
         self._random = random
-        self._draw_us = drawer_us(latency, random)
-        #: {(from, to): arrival of the last message that was not held back}
-        self._latest: dict[tuple[str, str], int] = {}
+        #: None: drawn evenly, from `_low_us` on
+        self._draw_us = _checked_drawer(latency, random) if callable(latency) else None
+        self._low_us, self._span_us = (0, 0) if callable(latency) else _bounds_us(latency)
+        self._toss = random.random
+        #: {from: {to: arrival of the last message that was not held back}}
+        self._latest: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self.faults = Faults()
         self.is_whole = True
 
@@ -53,12 +57,15 @@ class Network:
 
     def arrival_us(self, sender: str, to: str, now_us: int) -> int:
         """When a message sent now arrives on a link that nothing is wrong with."""
-        link = (sender, to)
-        arrival = now_us + self._draw_us()
-        latest = self._latest.get(link, 0)
-        if latest > arrival:
-            return latest
-        self._latest[link] = arrival
+        if self._draw_us is None:
+            arrival = now_us + self._low_us + int(self._toss() * self._span_us)
+        else:
+            arrival = now_us + self._draw_us()
+        latest = self._latest[sender]
+        before = latest.get(to, 0)
+        if before > arrival:
+            return before
+        latest[to] = arrival
         return arrival
 
     def arrivals_us(self, sender: str, to: str, now_us: int) -> list[int]:
@@ -81,12 +88,12 @@ def drawer_us(latency: Latency, random: Random) -> Callable[[], int]:
     """
     if callable(latency):
         return _checked_drawer(latency, random)
-    low, high = _bounds(latency)
-    low_us, span_us, draw = int(low * 1000), int((high - low) * 1000), random.random
-    return lambda: low_us + int(draw() * span_us)
+    low_us, span_us = _bounds_us(latency)
+    return lambda: low_us + int(random.random() * span_us)
 
 
-def _bounds(latency: object) -> tuple[float, float]:
+def _bounds_us(latency: object) -> tuple[int, int]:
+    """The least latency, and how much longer the longest is."""
     if not isinstance(latency, (tuple, list)) or len(latency) != 2:
         raise InvalidSetting(f"latency_ms must be a pair (low, high) or a function of a Random; got {latency!r:.80}")
     low, high = latency
@@ -96,7 +103,7 @@ def _bounds(latency: object) -> tuple[float, float]:
         or not 0 <= low <= high <= LATENCY_MS_MAX
     ):
         raise InvalidSetting(f"latency_ms must have 0 <= low <= high <= {LATENCY_MS_MAX}; got {latency!r:.80}")
-    return float(low), float(high)
+    return int(low * 1000), int((high - low) * 1000)
 
 
 def _checked_drawer(draw_ms: Callable[[Random], float], random: Random) -> Callable[[], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from dynalab.core import messages
@@ -12,6 +13,9 @@ from dynalab.core.trace import TraceEvent
 NO_DETAIL: dict[str, Any] = {}
 _REQUEST_FIELDS = ("request", "exchange", "delivery")
 
+_event = partial(tuple.__new__, TraceEvent)
+"""A `TraceEvent` of a tuple of all its fields; without the detour of names and defaults, for every step makes some."""
+
 
 class Shape(NamedTuple):
     """Where a kind of message keeps what the trace tells of it.
@@ -19,13 +23,11 @@ class Shape(NamedTuple):
     Attributes:
         name: of the message.
         key, request: places of these fields; -1: it has none.
-        size: answers the bytes of the values it carries; None: it carries none.
     """
 
     name: str
     key: int
     request: int
-    size: Callable[[Any], int] | None
 
 
 class Record:
@@ -62,25 +64,22 @@ class Record:
         if not self.on:
             return 0
         seq = len(self.events) + 1
-        self.events.append(TraceEvent(seq, time_us, node, kind, message, peer, key, request, size, cause, detail))
+        self.events.append(_event((seq, time_us, node, kind, message, peer, key, request, size, cause, detail)))
         return seq
 
     def send(self, time_us: int, node: str, peer: str, message: Any, cause: int) -> int:
         """Write down that `message` left `node`; answers the seq."""
         self.sent += 1
-        shape = SHAPES[type(message)]
-        size = 0
-        if shape.size is not None:
-            size = shape.size(message)
-            self.bytes += size
+        kind = type(message)
+        size = SIZERS[kind](message) if kind in SIZERS else 0
+        self.bytes += size
         if not self.on:
             return 0
+        shape = SHAPES[kind]
         key = message[shape.key] if shape.key >= 0 else b""
         request = message[shape.request] if shape.request >= 0 else ""
         seq = len(self.events) + 1
-        self.events.append(
-            TraceEvent(seq, time_us, node, "send", shape.name, peer, key, request, size, cause, NO_DETAIL)
-        )
+        self.events.append(_event((seq, time_us, node, "send", shape.name, peer, key, request, size, cause, NO_DETAIL)))
         return seq
 
     def receive(self, time_us: int, node: str, peer: str, sent: int) -> int:
@@ -90,7 +89,7 @@ class Record:
         events = self.events
         _, _, _, _, message, _, key, request, size, _, _ = events[sent - 1]
         seq = len(events) + 1
-        events.append(TraceEvent(seq, time_us, node, "receive", message, peer, key, request, size, sent, NO_DETAIL))
+        events.append(_event((seq, time_us, node, "receive", message, peer, key, request, size, sent, NO_DETAIL)))
         return seq
 
     def drop(self, time_us: int, node: str, peer: str, sent: int, why: str) -> None:
@@ -127,8 +126,11 @@ def _shape(kind: type) -> Shape:
     fields = getattr(kind, "_fields", ())
     key = fields.index("key") if "key" in fields else -1
     request = next((fields.index(name) for name in _REQUEST_FIELDS if name in fields), -1)
-    return Shape(kind.__name__, key, request, _sizer(kind))
+    return Shape(kind.__name__, key, request)
 
 
 SHAPES: dict[type, Shape] = {kind: _shape(kind) for kind in messages.MESSAGES}
 """``{kind of message: its shape}``"""
+
+SIZERS: dict[type, Callable[[Any], int]] = {kind: size for kind in messages.MESSAGES if (size := _sizer(kind))}
+"""``{kind of message that carries values: answers their bytes}``"""
