@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dynalab.core.clock import Context
@@ -17,7 +17,7 @@ from dynalab.sim.many import Many
 from dynalab.sim.pending import Driver, Pending, Result
 from dynalab.sim.world import World
 
-GRACE_MS = 500
+GRACE_US = 500_000
 """A client waits so much longer than its deadline for the coordinator's verdict."""
 
 
@@ -42,23 +42,24 @@ class Tally:
 class Request(Pending[Result]):
     """One request under way; its result is what the session makes of the reply."""
 
+    __slots__ = ("_client", "_kind", "_message", "_started_us")
+
     def __init__(self, client: Client, kind: str, message: Any) -> None:
-        world = client.world
-        super().__init__(world)
+        super().__init__(client.world)
         self._client = client
         self._kind = kind
         self._message = message
-        self._started_us = world.now_us
+        self._started_us = client.world.now_us
 
     def send(self, via: str | None) -> None:
         """Ask node `via`, or the first running node of the key's preference list."""
-        world = self._client.world
-        node = world.coordinator_of(self._message.key) if via is None else via
-        if node is None or node not in world.hosts or world.hosts[node].state is CRASHED:
+        message, world = self._message, self._client.world
+        node = world.coordinator_of(message.key) if via is None else via
+        host = None if node is None else world.hosts.get(node)
+        if node is None or host is None or host.state is CRASHED:
             self._fail(_not_running(node))
             return
-        give_up_us = self._message.timeout_us + GRACE_MS * 1000
-        world.request(self._client.address, node, self._message, give_up_us, self._on_reply)
+        world.request(self._client.address, node, message, message.timeout_us + GRACE_US, self._on_reply)
 
     def use(self, contexts: tuple[Context, ...]) -> None:
         """Replace what these contexts have seen."""
@@ -68,13 +69,14 @@ class Request(Pending[Result]):
         if reply is None:
             self._fail(self._timed_out())
             return
-        latency_us = self._loop.now_us - self._started_us
+        client = self._client
+        latency_us = client.world.now_us - self._started_us
         try:
-            result = self._client.session.answer(reply, latency_us / 1000)
+            result = client.session.answer(reply, latency_us / 1000)
         except DynalabError as error:
             self._fail(error)
             return
-        self._client.tally.latencies[self._kind].add(latency_us)
+        client.tally.latencies[self._kind].add(latency_us)
         self.finish(result)
 
     def _fail(self, error: DynalabError) -> None:
@@ -119,6 +121,11 @@ class Client:
         self.session = session
         self.via = via
         self.aio = ClientAio(self, driver)
+        self._verbs: dict[str, Callable[..., Pending[Any]]] = {
+            "put": self.submit_put,
+            "get": self.submit_get,
+            "delete": self.submit_delete,
+        }
 
     def put(
         self,
@@ -181,9 +188,7 @@ class Client:
         return Many(self.world, self._submit, operations, outstanding)
 
     def _submit(self, kind: str, arguments: list[Any], options: dict[str, Any]) -> Pending[Any]:
-        verbs: dict[str, Any] = {"put": self.submit_put, "get": self.submit_get, "delete": self.submit_delete}
-        pending: Pending[Any] = verbs[kind](*arguments, **options)
-        return pending
+        return self._verbs[kind](*arguments, **options)
 
     def submit_put(
         self,

@@ -58,8 +58,8 @@ class Latencies:
 
 def _bucket_of(latency_us: int) -> int:
     """Below 64 each microsecond has its own bucket; above, each power of two has 32."""
-    shift = max(0, latency_us.bit_length() - _FINE_BITS - 1)
-    return (shift << _FINE_BITS) + (latency_us >> shift)
+    shift = latency_us.bit_length() - _FINE_BITS - 1
+    return (shift << _FINE_BITS) + (latency_us >> shift) if shift > 0 else latency_us
 
 
 def _upper_us(bucket: int) -> int:

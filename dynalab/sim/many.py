@@ -63,6 +63,6 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
         pending.when_done(lambda: self._ended(place, pending))
 
     def _ended(self, place: int, pending: Pending[Any]) -> None:
-        self._ends[place] = pending.error if pending.error is not None else pending.result()
+        self._ends[place] = pending.end()
         self._under_way -= 1
         self._fill()

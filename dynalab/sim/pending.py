@@ -30,10 +30,12 @@ class Pending(Generic[Result]):
         error: what it ended with, if it failed.
     """
 
+    __slots__ = ("_callbacks", "_loop", "_result", "done", "error")
+
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._result: Any = None
-        self._callbacks: list[Callable[[], object]] = []
+        self._callbacks: tuple[Callable[[], object], ...] = ()
         self.done = False
         self.error: DynalabError | None = None
 
@@ -51,14 +53,19 @@ class Pending(Generic[Result]):
         if self.done:
             function()
         else:
-            self._callbacks.append(function)
+            self._callbacks += (function,)
 
     def finish(self, result: Any = None, error: DynalabError | None = None) -> None:
         """It has ended."""
         self._result, self.error, self.done = result, error, True
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self._callbacks = self._callbacks, ()
         for function in callbacks:
             function()
+
+    def end(self) -> Result | DynalabError:
+        """What it has ended with: its result, or its error."""
+        result: Result = self._result
+        return result if self.error is None else self.error
 
 
 class Watch(Pending[Result]):
@@ -71,6 +78,8 @@ class Watch(Pending[Result]):
         timeout_us: how long to look.
         every_us: pause between two looks.
     """
+
+    __slots__ = ("_every_us", "_look", "_too_late", "_until_us")
 
     def __init__(
         self,
