@@ -45,6 +45,8 @@ def phi(silent_ms: float, mean_interval_ms: float) -> float:
 class _Peer:
     """What this node knows of one peer's signs of life."""
 
+    __slots__ = ("_sum_us", "answered_us", "heard_us", "intervals_us", "suspected")
+
     def __init__(self, now_us: int) -> None:
         self.heard_us = now_us
         self.answered_us = -1
@@ -54,10 +56,11 @@ class _Peer:
 
     def add_interval(self, interval_us: int) -> None:
         """One more time between two signs of life; of many the oldest is forgotten."""
-        if len(self.intervals_us) == INTERVALS_KEPT:
-            self._sum_us -= self.intervals_us[0]
+        intervals_us = self.intervals_us
+        if len(intervals_us) == INTERVALS_KEPT:
+            self._sum_us -= intervals_us[0]
         self._sum_us += interval_us
-        self.intervals_us.append(interval_us)
+        intervals_us.append(interval_us)
 
     def mean_us(self, floor_us: int) -> float:
         """The mean of the intervals, at least `floor_us`."""
@@ -77,6 +80,7 @@ class FailureDetector:
         #: {peer: what is known of it}
         self._peers: dict[str, _Peer] = {}
         self._tick_us: int | None = None
+        self._floor_us = max(desk.config.ping_ms, 1) * 1000
         #: peers suspected now; kept for quick look-up
         self.suspects: set[str] = set()
 
@@ -92,10 +96,10 @@ class FailureDetector:
 
     def heard_ping(self, peer: str) -> bool:
         """A ping was answered: a sign of life, and one more interval; answers whether a suspicion ended."""
-        known = self._peers.get(peer) or self._peer(peer)
+        known, now_us = self._peers.get(peer) or self._peer(peer), self.desk.now_us
         if not known.suspected:
-            known.add_interval(self.desk.now_us - known.heard_us)
-        known.heard_us = known.answered_us = self.desk.now_us
+            known.add_interval(now_us - known.heard_us)
+        known.heard_us = known.answered_us = now_us
         return known.suspected and self._trust(peer, known)
 
     def suspect(self, peer: str, why: str, asked_us: int | None = None) -> None:
@@ -120,17 +124,19 @@ class FailureDetector:
         After a pause of this node itself every peer looks silent, so its windows begin anew first.
         """
         self._forgive_own_pause()
+        # No mean interval is below the floor, so who was heard later than this cannot exceed the threshold.
+        lately_us = self.desk.now_us - self.desk.config.phi * self._floor_us
         for peer in peers:
-            self._peer(peer)
-            silence = self.phi_of(peer)
-            if silence > self.desk.config.phi:
-                self.suspect(peer, f"phi {silence:.1f}")
+            known = self._peers.get(peer) or self._peer(peer)
+            if known.heard_us < lately_us:
+                silence = self.phi_of(peer)
+                if silence > self.desk.config.phi:
+                    self.suspect(peer, f"phi {silence:.1f}")
 
     def phi_of(self, peer: str) -> float:
         """How surprising the peer's silence is now."""
         known = self._glance(peer)
-        floor_us = max(self.desk.config.ping_ms, 1) * 1000
-        return phi((self.desk.now_us - known.heard_us) / 1000, known.mean_us(floor_us) / 1000)
+        return phi((self.desk.now_us - known.heard_us) / 1000, known.mean_us(self._floor_us) / 1000)
 
     def forget_all_but(self, peers: Collection[str]) -> None:
         """Keep nothing of nodes that are no peers any more: names that come and go must not add up."""
@@ -162,13 +168,13 @@ class FailureDetector:
         return True
 
     def _forgive_own_pause(self) -> None:
-        period_us = self.desk.config.ping_ms * 1000
-        late_us = 0 if self._tick_us is None else self.desk.now_us - self._tick_us - period_us
+        now_us, period_us = self.desk.now_us, self.desk.config.ping_ms * 1000
+        late_us = 0 if self._tick_us is None else now_us - self._tick_us - period_us
         if late_us > 2 * period_us:
             self.desk.note("note", text=f"own timers were {late_us // 1000} ms late: windows begin anew")
             for known in self._peers.values():
-                known.heard_us = self.desk.now_us
-        self._tick_us = self.desk.now_us
+                known.heard_us = now_us
+        self._tick_us = now_us
 
     def _peer(self, peer: str) -> _Peer:
         if peer not in self._peers:

@@ -285,7 +285,7 @@ class Membership:
 
     def ping(self) -> None:
         """Judge the silence of the peers, then ping them (4.8.3)."""
-        peers = self.peers()
+        peers = self._peers
         if len(self.detector) > len(peers) + PEERS_FORGOTTEN_FROM:
             self.detector.forget_all_but(peers)
         if len(peers) > PEERS_PINGED:
