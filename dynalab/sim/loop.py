@@ -256,9 +256,11 @@ class Loop:
 
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
         host.disk.commit()
-        carry = self._carry
         for effect in effects:
-            carry[type(effect)](host, effect)
+            if type(effect) is Send:
+                self._send(host, effect)
+            else:
+                self._carry[type(effect)](host, effect)
 
     def _answer(self, entry: Entry) -> None:
         """A reply reaches its client."""
@@ -303,8 +305,7 @@ class Loop:
         sent = self.record.send(now, sender, to, message, self._cause)
         if network.is_whole:  # Written out: this is on the path of every message.
             self._pushed = token = self._pushed + 1
-            arrival = network.arrival_us(sender, to, now)
-            heappush(self._heap, (arrival, token, self._deliver, to, sender, message, sent))
+            heappush(self._heap, (network.arrival_us(sender, to, now), token, self._deliver, to, sender, message, sent))
             return
         arrivals = network.arrivals_us(sender, to, now)
         for arrival in arrivals:
@@ -317,9 +318,9 @@ class Loop:
         if not to.startswith("client:"):
             self._send(host, effect)
             return
-        sent = self.record.send(self.now_us, host.name, to, message, self._cause)
-        arrival = self.network.arrival_us(host.name, to, self.now_us)
-        self._push(arrival, self._answer, to, host.name, message, sent)
+        sender, now = host.name, self.now_us
+        sent = self.record.send(now, sender, to, message, self._cause)
+        self._push(self.network.arrival_us(sender, to, now), self._answer, to, sender, message, sent)
 
     def _set_timer(self, host: Host, effect: SetTimer) -> None:
         name, delay_us = effect
