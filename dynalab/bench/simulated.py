@@ -40,7 +40,8 @@ def puts_per_second(puts: int = 10_000) -> float:
             client.many([("put", f"k{number}", VALUE) for number in range(first, first + each)], 64)
             return time.process_time() - begun
 
-        return each / min(slice_s(number * each) for number in range(SLICES))
+        best_s: float = min(slice_s(number * each) for number in range(SLICES))
+        return each / best_s
 
 
 def events_against_heapq(events: int = 100_000) -> float:
@@ -51,8 +52,7 @@ def events_against_heapq(events: int = 100_000) -> float:
     each = events // SLICES
     with Simulation(3, seed=1, trace=False, ping_ms=1, gossip_ms=0, anti_entropy_ms=0, handoff_ms=0) as simulation:
         pairs = [(_event_s(simulation, each), _bare_event_s(each)) for _ in range(SLICES)]
-    simulated, bare = zip(*pairs, strict=True)
-    return min(simulated) / min(bare)
+    return min(simulated for simulated, _ in pairs) / min(bare for _, bare in pairs)
 
 
 def _event_s(simulation: Simulation, events: int) -> float:
