@@ -106,7 +106,7 @@ class AntiEntropy:
         self.desk.count("exchanges")
         if self.desk.parts.merkle is None:
             self.desk.set_timer("exchange", SILENCE_MS)
-            self.desk.send(peer, RootsGet(exchange.name, {_end(each): self._tree(each).root for each in ranges}))
+            self.desk.send(peer, RootsGet(exchange.name, {_end(each): self._root(each.end) for each in ranges}))
         else:
             self._next_step(exchange)
 
@@ -132,9 +132,12 @@ class AntiEntropy:
         if exchange is None:
             return
         differ = set(message.differ)
-        for key_range in [each for each in exchange.ranges if _end(each) not in differ]:
-            self._range_done(exchange, key_range)
-        exchange.ranges = [each for each in exchange.ranges if _end(each) in differ]
+        ranges, exchange.ranges = exchange.ranges, []
+        for key_range in ranges:
+            if _end(key_range) in differ:
+                exchange.ranges.append(key_range)
+            else:
+                self._range_done(exchange, key_range)
         self._next_step(exchange)
 
     def on_tree_get_done(self, sender: str, message: TreeGetDone) -> None:
@@ -218,7 +221,7 @@ class AntiEntropy:
 
     def on_roots_get(self, sender: str, message: RootsGet) -> None:
         """Which of these roots differ from ours?"""
-        differ = [end for end, root in message.roots.items() if self._tree_ending(end).root != root]
+        differ = [end for end, root in message.roots.items() if self._root(int.from_bytes(end)) != root]
         self.desk.send(sender, RootsGetDone(message.exchange, tuple(differ)))
 
     def on_tree_get(self, sender: str, message: TreeGet) -> None:
@@ -313,9 +316,13 @@ class AntiEntropy:
         """``{last position of a key range this node is a home of: Merkle root}``, both in hexadecimal."""
         if self.replica.forest is None:
             return {}
-        return {f"{each.end:032x}": self._tree(each).root.hex() for each in self.membership.home_ranges()}
+        return {f"{each.end:032x}": self._root(each.end).hex() for each in self.membership.home_ranges()}
 
     # Trees ---------------------------------------------------------------------------------------
+
+    def _root(self, position: int) -> bytes:
+        assert self.replica.forest is not None
+        return self.replica.forest.root(position)
 
     def _tree(self, key_range: KeyRange) -> MerkleTree:
         assert self.replica.forest is not None

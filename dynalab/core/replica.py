@@ -50,6 +50,8 @@ class Forest:
         self._ring = ring
         #: {index of the key range: its tree}
         self._trees: dict[int, MerkleTree] = {}
+        #: {index of the key range: the root of its tree}, of those that nothing was written to since
+        self._roots: dict[int, bytes] = {}
         #: keys written since somebody last asked for a tree
         self._touched: dict[bytes, None] = dict.fromkeys(store.keys())
         #: {index of the key range: those of its keys that its tree does not know yet}
@@ -63,7 +65,19 @@ class Forest:
         """Lay the written keys to their key ranges."""
         touched, self._touched = self._touched, {}
         for key in touched:
-            self._stale.setdefault(self._ring.range_index(position_of(key)), {})[key] = None
+            index = self._ring.range_index(position_of(key))
+            self._stale.setdefault(index, {})[key] = None
+            self._roots.pop(index, None)
+
+    def root(self, position: int) -> bytes:
+        """The root of the key range that contains `position`; remembered, because an idle cluster asks for ever."""
+        if self._touched:
+            self._sort_touched()
+        index = self._ring.range_index(position)
+        root = self._roots.get(index)
+        if root is None:
+            root = self._roots[index] = self.tree(self._ring.ranges[index]).root
+        return root
 
     def tree(self, key_range: KeyRange) -> MerkleTree:
         """The tree over the records in one of the ring's key ranges."""
