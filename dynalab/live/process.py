@@ -310,8 +310,9 @@ class NodeProcess:
         if isinstance(effect, CancelTimer):
             self.timers.cancel(effect.name)
             return
-        behind_us = place_us(self.spec.node, self.transport.peers) if effect.name in ROUNDS else 0
-        self.timers.set(effect.name, due_us(effect.name, self.now_us(), effect.delay_us, behind_us), cause)
+        name = effect.name
+        behind_us = place_us(self.spec.node, self.transport.peers, name) if name in ROUNDS else 0
+        self.timers.set(name, due_us(name, self.now_us(), effect.delay_us, behind_us), cause)
 
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:

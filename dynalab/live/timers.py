@@ -10,9 +10,8 @@ from __future__ import annotations
 import heapq
 from zlib import crc32
 
-ROUNDS = frozenset({"ping", "gossip", "handoff"})
-"""Timers of small background rounds; an exchange of anti-entropy is work, so it is not for all nodes at once."""
-
+ROUNDS = frozenset({"ping", "gossip", "handoff", "antientropy"})
+"""Timers of background rounds."""
 
 NODES_IN_STEP = 5
 """So many nodes begin their rounds together, about; others at other times."""
@@ -21,14 +20,18 @@ SPREAD_US = 500_000
 """The groups of nodes that are in step are spread over so long."""
 
 
-def place_us(node: str, peers: int) -> int:
+def place_us(node: str, peers: int, name: str = "") -> int:
     """How far behind a multiple of its period a node begins its rounds; 0 for all nodes of a small cluster.
 
-    >>> place_us("B", 4), place_us("B", 20)
-    (0, 300000)
+    But an exchange of anti-entropy may be work: half of the nodes begin theirs with the next ping but one.
+
+    >>> place_us("B", 4), place_us("B", 20), place_us("B", 4, "antientropy"), place_us("D", 4, "antientropy")
+    (0, 300000, 500000, 0)
     """
     groups = peers // NODES_IN_STEP + 1
-    return crc32(node.encode()) % groups * SPREAD_US // groups
+    number = crc32(node.encode())
+    behind_us = number % groups * SPREAD_US // groups
+    return behind_us + number % 2 * SPREAD_US if name == "antientropy" else behind_us
 
 
 def due_us(name: str, now_us: int, delay_us: int, behind_us: int = 0) -> int:

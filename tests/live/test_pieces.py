@@ -504,6 +504,7 @@ def test_what_is_no_round_is_due_exactly_when_it_was_asked_for():
 def test_of_many_nodes_only_some_begin_their_rounds_together():
     """A small cluster is in step; of fifty nodes no great part speaks at once, and each keeps its own beat."""
     assert {place_us(name, 4) for name in "ABCDE"} == {0}
+    assert {place_us(name, 4, "antientropy") for name in "ABCDE"} == {0, SPREAD_US}, "work is not for all at once"
     places = [place_us(f"N{number}", 49) for number in range(50)]
     assert max(map(places.count, places)) <= 2 * NODES_IN_STEP
     assert all(0 <= place < SPREAD_US for place in places)
