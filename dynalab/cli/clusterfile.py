@@ -32,6 +32,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from dynalab.core.config import Config
 from dynalab.core.errors import InvalidSetting
 
+SERVED: dict[str, Any] = {"close_after_ms": 0}
+"""Settings whose default is another one here: what is served stays until it is told to end."""
+
 
 @dataclass
 class HttpSettings:
@@ -111,7 +114,7 @@ def documented() -> str:
         "# cluster.toml: everything `dynalab up cluster.toml` can be told. What stands right behind a # is a default.",
         "[cluster]",
         _entry("nodes", "3", "How many (A, B, C ...), or their names: nodes = ['ann', 'bob']."),
-        *_entries(Config),
+        *_entries(Config, made=Config(**SERVED)),
         "\n[http]",
         *_entries(HttpSettings, ("tokens",)),
         "\n#[[http.tokens]]",
@@ -146,9 +149,9 @@ def _names(kind: Any) -> list[str]:
     return [each.name for each in fields(kind)]
 
 
-def _entries(kind: Any, without: tuple[str, ...] = ()) -> list[str]:
+def _entries(kind: Any, without: tuple[str, ...] = (), made: Any = None) -> list[str]:
     """Every field of a dataclass as a line, under the text that stands below it in the source."""
-    texts, choices, made = _texts(kind), _choices(kind), kind()
+    texts, choices, made = _texts(kind), _choices(kind), made or kind()
     return [
         _entry(name, _toml(getattr(made, name)), f"{texts[name]}{choices.get(name, '')}")
         for name in _names(kind)

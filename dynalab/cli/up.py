@@ -12,13 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dynalab.cli.clusterfile import ClusterFile, documented, read
+from dynalab.cli.clusterfile import SERVED, ClusterFile, documented, read
 from dynalab.cli.shown import print_json, print_table, waiting
 from dynalab.core.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from dynalab.http import Gateway
     from dynalab.live.cluster import Cluster
+
+LOOK_S = 1.0
+"""How often to look whether the cluster has closed itself, which it does only with `close_after_ms`."""
 
 HELP = "start a cluster with one HTTP port per node, and keep it until Ctrl-C"
 EXAMPLES = (
@@ -75,9 +78,10 @@ def run(options: argparse.Namespace) -> int:
         with waiting("starting the nodes ...", quiet=options.json):
             cluster, gateway = _started(asked, stack)
         _say(cluster, gateway, options.json)
-        ended.wait()
+        while not ended.wait(LOOK_S) and not cluster.closed:
+            pass
         if not options.json:
-            print("ending ...", flush=True)
+            print(f"ending: {cluster!r}" if cluster.closed else "ending ...", flush=True)
     return DONE
 
 
@@ -109,7 +113,7 @@ def _with_config(asked: ClusterFile) -> dict[str, Any]:
     settings = dict(asked.settings)
     if not settings.get("data_dir"):
         settings.pop("data_dir", None)
-    return {"name": "up", **settings}
+    return {"name": "up", **SERVED, **settings}
 
 
 @contextlib.contextmanager

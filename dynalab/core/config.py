@@ -106,6 +106,9 @@ class Config:
     """`{key prefix: merger}`: semantic reconciliation by the store for these keys (4.4); see `core.merge`."""
     trace: bool = True
     """Record every message and step; off, only counters are kept."""
+    close_after_ms: int = 7_200_000
+    """A cluster of processes that nobody has used for so long closes itself: no request, no verb, no click; looking,
+    as an open panel does by itself, is no use. 0: never. 2 hours is longer than a lecture. A simulation stays."""
 
     def __post_init__(self) -> None:
         _within("n", self.n, 1, 16)
@@ -151,6 +154,7 @@ _RANGES = (
     ("max_clock", 1, 10_000),
     ("max_requests", 1, 1_000_000),
     ("slo_ms", 1, 600_000),
+    ("close_after_ms", 0, 10 * 86_400_000),
 )
 _CHOICES = (
     ("strategy", STRATEGIES),

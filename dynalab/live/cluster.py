@@ -5,6 +5,7 @@ The same `Node` as in the simulation, one operating system process for each, ove
 Theory of operation.
 `Cluster(5)` returns when five nodes answer; `close`, the end of a `with`, garbage collection
 and the end of the program each end them, and so does whatever kills this process (see `keeper`).
+A cluster that is not used for long closes itself (see `usage`).
 Everything here may be called from any thread; the sockets live on a thread of their own (`client`).
 
 Rule 1: there is one cluster of a name; starting a second one closes the first, because cells are run again.
@@ -37,6 +38,7 @@ from dynalab.live.roll import CRASHED, PAUSED, UP
 from dynalab.live.session import Client
 from dynalab.live.spawn import KEEPER
 from dynalab.live.tally import Tally
+from dynalab.live.usage import Usage
 from dynalab.live.verbs import Verbs, checked_travel
 
 if TYPE_CHECKING:
@@ -82,7 +84,6 @@ class Cluster(Verbs):
         settled = founded_config(names, n, r, w, config, settings)
         parts = checked_travel(checked_parts(parts))
         self.name = checked_name(name)
-        self._one_at_a_time = threading.RLock()
         self._sessions = 0
         #: requests of verbs under way in this process, whose prints are theirs to tell
         self._asking: set[str] = set()
@@ -91,7 +92,8 @@ class Cluster(Verbs):
             if former is not None:
                 former.close()
             self._owner = Owner(settled, parts, keeper)
-            self._finalizer = weakref.finalize(self, self._owner.close)
+            self._usage = Usage(self._owner)
+            self._finalizer = weakref.finalize(self, self._usage.close)
             _RUNNING[self.name] = self
         try:
             self._owner.admit_early(user_of(DEFAULT_CLIENT))
@@ -106,6 +108,7 @@ class Cluster(Verbs):
             self._check_all_are_named(names)
         self._default = self.client(DEFAULT_CLIENT)
         self.aio = Aio(self, self._default)
+        self._usage.watch()
 
     def _check_all_are_named(self, names: tuple[str, ...]) -> None:
         """Nodes that joined in an earlier run keep part of the data, and nobody could start them by name."""
@@ -183,7 +186,7 @@ class Cluster(Verbs):
         """Send a client's request to `via`, or to the first running node of the key's preference list (6.4)."""
         owner = self._owner
         if owner.closed:
-            raise BadRequest("this cluster is closed; start another")
+            raise BadRequest(self._usage.refusal())
         node = self._coordinator_of(request.message.key) if via is None else via
         entry = None if node is None else owner.roll.entries.get(node)
         if entry is None or entry.state not in (UP, PAUSED):
@@ -239,6 +242,7 @@ class Cluster(Verbs):
 
     def values(self, key: str | bytes) -> dict[str, list[Any]]:
         """``{node: [values]}``: the siblings of `key` that every running node holds as a replica."""
+        self._usage.now()
         text = key_text(encode_key(key))
         held = {node: self.inspect(node)["records"].get(text) for node in self._owner.roll.in_state(UP)}
         return {
@@ -260,12 +264,14 @@ class Cluster(Verbs):
         """The workbench widget of this cluster."""
         from dynalab import panels
 
+        self._usage.now()
         return panels.panel(self, **options)
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
         """What a notebook shows: the workbench, with words and a picture for where there is no kernel."""
         from dynalab.panels.still import bundle_of
 
+        self._usage.now()
         return bundle_of(self)
 
     # Its end ---------------------------------------------------------------------------------
@@ -287,7 +293,7 @@ class Cluster(Verbs):
     def __repr__(self) -> str:
         quorum = f"N={self.config.n} R={self.config.r} W={self.config.w}"
         if self._owner.closed:
-            return f"<Cluster {len(self.nodes)} nodes, closed, {quorum}>"
+            return f"<Cluster {len(self.nodes)} nodes, {self._usage.ending()}, {quorum}>"
         return f"<Cluster {len(self.nodes)} nodes, {len(self._owner.roll.in_state(UP))} up, {quorum}>"
 
 

@@ -29,6 +29,7 @@ from dynalab.live.line import Ask
 from dynalab.live.owner import Owner, user_of
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry
 from dynalab.live.spawn import pickled
+from dynalab.live.usage import Usage
 
 LOOK_S = 0.02
 """Pause between two looks of a verb that waits for the nodes to agree."""
@@ -42,7 +43,7 @@ class Verbs:
     """The verbs that change the cluster; `Cluster` adds clients and looking."""
 
     _owner: Owner
-    _one_at_a_time: threading.RLock
+    _usage: Usage
 
     # The network -----------------------------------------------------------------------------
 
@@ -288,13 +289,11 @@ class Verbs:
 
     # Inside ----------------------------------------------------------------------------------
 
-    def _open(self) -> threading.RLock:
-        """The lock of all verbs, while the cluster runs."""
-        if self._owner.closed:
-            raise BadRequest("this cluster is closed; start another")
+    def _open(self) -> Usage:
+        """The lock of all verbs, while the cluster runs; taking it is use of the cluster (see `usage`)."""
         if os.getpid() != self._owner.pid:
             raise BadRequest(FORKED)
-        return self._one_at_a_time
+        return self._usage
 
     def _node(self, name: str) -> Entry:
         return self._owner.roll.entries[known_node(name, self.nodes)]

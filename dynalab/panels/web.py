@@ -33,7 +33,7 @@ THEMES = ("light", "dark")
 NOTEBOOK = "workbench.ipynb"
 
 _CODE = {
-    "live": "from dynalab import Cluster\n\ncluster = Cluster({nodes})\ncluster.panel(big=True)",
+    "live": "from dynalab import Cluster\n\ncluster = Cluster({nodes}, close_after_ms=0)\ncluster.panel(big=True)",
     "sim": "from dynalab import Simulation\n\nsim = Simulation({nodes}, seed={seed})\nsim.panel(big=True)",
 }
 

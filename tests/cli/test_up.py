@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from dynalab.cli import main
-from dynalab.cli.clusterfile import HttpSettings, read
+from dynalab.cli.clusterfile import SERVED, HttpSettings, read
 from dynalab.core.config import CLOCKS, DURABILITIES, STORAGES, Config, setting_names
 
 if TYPE_CHECKING:
@@ -304,6 +304,13 @@ def test_a_mistake_ends_the_program_with_2(tmp_path):
     assert finished.stderr == "dynalab up: w must be from 1 to n=3; got 9\n"
 
 
+def test_it_ends_by_itself_only_when_told_so():
+    """What is served stays until Ctrl-C; with `close_after_ms` it ends when nobody has used it for so long."""
+    began = up("--http", "0", "--nodes", "1", "--set", "storage=memory", "--set", "close_after_ms=300")
+    assert began.program.wait(timeout=60) == 0
+    began.program.communicate()
+
+
 def test_a_taken_port_is_1(running, monkeypatch):
     """A port that somebody else has is named, and nothing stays running."""
     port = running.url.rpartition(":")[2]
@@ -328,5 +335,5 @@ def test_the_example_file_documents_every_setting_and_works(tmp_path):
     path = tmp_path / "cluster.toml"
     path.write_text(re.sub(r"^#(?=[a-z])", "", shown, flags=re.MULTILINE).partition("#[[")[0], encoding="utf-8")
     said = read(path)
-    assert Config(**{**said.settings, "data_dir": said.settings["data_dir"] or None}) == Config()
+    assert Config(**{**said.settings, "data_dir": said.settings["data_dir"] or None}) == Config(**SERVED)
     assert (said.nodes, said.http) == (3, HttpSettings())

@@ -53,6 +53,7 @@ def test_every_setting_is_documented_at_its_place():
         ("max_clock", 1, 10_000),
         ("max_requests", 1, 1_000_000),
         ("slo_ms", 1, 600_000),
+        ("close_after_ms", 0, 10 * 86_400_000),
     ],
 )
 def test_integers_have_ranges_that_include_their_ends(name, low, high):
