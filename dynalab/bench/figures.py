@@ -1,7 +1,8 @@
 """The figures of the bench: what each is, how it is measured, and what it should be.
 
-A figure is a ratio to a yardstick of the same minutes wherever that is possible;
-the rest are absolute, with room for a slow machine.
+A figure is a ratio to a yardstick wherever that is possible: both run side by side and are asked in turn (`in_turn`),
+so that a ratio is one of the same moments. The rest are absolute, with room for a slow machine.
+A figure is the median of its rounds, each with processes of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from typing import Any
 
 from dynalab.bench import cluster as ours
 from dynalab.bench import floor, simulated
+from dynalab.live.cluster import Cluster
+from dynalab.live.control import Flush
+
+SLICES = 7
+"""So often our speed is compared with the yardstick's in one round."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +58,44 @@ class Figure:
         }
 
 
+def in_turn(theirs: Callable[[], float], ours: Callable[[], float], slices: int = SLICES) -> float:
+    """The ratio of `ours` to `theirs`: both are measured in turn, in short slices, and the median slice counts.
+
+    Each slice of ours is compared with the two of theirs around it:
+    the speed of a shared computer may halve within seconds, and what is compared must be of the same moment.
+    Both stay ready all the time, so nothing but the load begins and ends with a slice.
+    """
+    ratios, before = [], theirs()
+    for _ in range(slices):
+        own, after = ours(), theirs()
+        ratios.append(2 * own / (before + after))
+        before = after
+    return median(ratios)
+
+
+def _puts(running: Cluster, count: int = 2_000) -> float:
+    """Puts a second, 64 under way."""
+    return ours.rate(running, "put", 64, count).per_second
+
+
 def _against_floor(kind: str) -> float:
-    yardstick = floor.measure(kind, 64, 15_000).per_second
-    with ours.cluster() as running:
-        ours.rate(running, "put", 64, 1_000, "warm")
-        if kind == "get":
-            ours.rate(running, "put", 64, 6_000)
-        return ours.rate(running, kind, 64, 6_000).per_second / yardstick
+    with floor.running() as yardstick, ours.cluster() as running:
+        yardstick.measure(kind, 64, 1_000)
+        ours.rate(running, "put", 64, 2_000)
+        return in_turn(
+            lambda: yardstick.measure(kind, 64, 5_000).per_second,
+            lambda: ours.rate(running, kind, 64, 2_000).per_second,
+        )
 
 
 def _latency() -> float:
-    yardstick = floor.measure("put", 1, 1_500).p50_us
-    with ours.cluster() as running:
-        ours.rate(running, "put", 1, 200, "warm")
-        return ours.rate(running, "put", 1, 1_500).p50_us / yardstick
+    with floor.running() as yardstick, ours.cluster() as running:
+        yardstick.measure("put", 1, 200)
+        ours.rate(running, "put", 1, 200)
+        return in_turn(
+            lambda: yardstick.measure("put", 1, 1_000).p50_us,
+            lambda: ours.rate(running, "put", 1, 300).p50_us,
+        )
 
 
 def _durable() -> float:
@@ -73,14 +103,16 @@ def _durable() -> float:
 
     A put waits for two syncs, one after the other: the coordinator's, then a replica's.
     """
-    with ours.cluster() as running:
-        ours.rate(running, "put", 64, 1_000, "warm")
-        memory = ours.rate(running, "put", 64, 5_000).per_second
-    with TemporaryDirectory() as folder:
-        allowed = 64 / (2 * ours.sync_us(Path(folder)) / 1e6)
-        with ours.cluster(**ours.DURABLE, data_dir=str(Path(folder, "data"))) as running:
-            ours.rate(running, "put", 64, 1_000, "warm")
-            return ours.rate(running, "put", 64, 5_000).per_second / min(memory, allowed)
+    with (
+        TemporaryDirectory() as folder,
+        ours.cluster() as memory,
+        ours.cluster(name="durable", **ours.DURABLE, data_dir=str(Path(folder, "data"))) as durable,
+    ):
+        _puts(memory), _puts(durable)
+        return in_turn(
+            lambda: min(_puts(memory), 64 / (2 * ours.sync_us(Path(folder)) / 1e6)),
+            lambda: _puts(durable),
+        )
 
 
 def _syncs_per_put() -> float:
@@ -92,12 +124,16 @@ def _syncs_per_put() -> float:
 
 
 def _tracing() -> float:
-    def once(trace: bool) -> float:
-        with ours.cluster(trace=trace) as running:
-            ours.rate(running, "put", 64, 1_000, "warm")
-            return ours.rate(running, "put", 64, 5_000).per_second
+    """Each slice with the trace ends when the nodes have told it, so that nobody else pays for that."""
 
-    return once(True) / once(False)
+    def with_trace() -> float:
+        rate = _puts(traced)
+        traced.told_by_all(Flush())
+        return rate
+
+    with ours.cluster() as plain, ours.cluster(name="traced", trace=True) as traced:
+        _puts(plain), with_trace()
+        return in_turn(lambda: _puts(plain), with_trace)
 
 
 FIGURES = (
@@ -127,7 +163,7 @@ FIGURES = (
         "what a notebook imports, ms",
         1_000,
         False,
-        lambda: ours.import_ms("import dynalab.live.cluster, dynalab.views, matplotlib.figure, networkx, ipywidgets"),
+        lambda: ours.import_ms(ours.NOTEBOOK, beforehand=ours.KERNEL),
     ),
 )
 """Every figure, in the order of the table."""

@@ -16,6 +16,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +106,20 @@ class Rate:
     p99_us: float
 
 
-def measure(kind: str, outstanding: int, requests: int) -> Rate:
-    """Start the three processes, run `requests` puts or gets with `outstanding` of them under way, stop."""
+class Floor:
+    """The three processes, which wait while nothing is asked of them."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+
+    def measure(self, kind: str, outstanding: int, requests: int) -> Rate:
+        """Run `requests` puts or gets with `outstanding` of them under way."""
+        return _client(self._ports, PUT if kind == "put" else GET, outstanding, requests)
+
+
+@contextmanager
+def running() -> Iterator[Floor]:
+    """Start the three processes; stop them at the end."""
     nodes = [_start() for _ in range(3)]
     try:
         ports = [int(node.stdout.readline()) for node in nodes if node.stdout is not None]
@@ -113,12 +127,18 @@ def measure(kind: str, outstanding: int, requests: int) -> Rate:
             assert node.stdin is not None
             node.stdin.write(" ".join(map(str, ports)) + "\n")
             node.stdin.flush()
-        return _client(ports, PUT if kind == "put" else GET, outstanding, requests)
+        yield Floor(ports)
     finally:
         for node in nodes:
             assert node.stdin is not None
             node.stdin.close()
             node.wait()
+
+
+def measure(kind: str, outstanding: int, requests: int) -> Rate:
+    """One run, with processes of its own."""
+    with running() as floor:
+        return floor.measure(kind, outstanding, requests)
 
 
 def _start() -> subprocess.Popen[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from subprocess import CalledProcessError
+
 import pytest
 
 from dynalab.bench import cluster as ours
 from dynalab.bench import curves, floor, simulated
-from dynalab.bench.figures import FIGURES, Figure
+from dynalab.bench.figures import FIGURES, Figure, in_turn
 
 
 def test_every_figure_has_a_name_of_its_own_and_a_target() -> None:
@@ -21,6 +23,14 @@ def test_a_figure_is_judged_by_its_median(values: list[float], at_least: bool, m
     left = iter(values)
     result = Figure("x", "", 2, at_least, lambda: next(left)).run(lambda line: None)
     assert (result["median"], result["spread"], result["met"]) == (sorted(values)[1], [min(values), max(values)], met)
+
+
+def test_what_is_measured_in_turn_is_compared_within_the_same_moments() -> None:
+    """On a computer that gets slower and slower, and stumbles once, half the speed is still half the speed."""
+    speeds = iter([1000.0 - 10 * moment for moment in range(100)])
+    assert in_turn(lambda: next(speeds), lambda: next(speeds) / 2, slices=5) == pytest.approx(0.5)
+    stumbling = iter([100.0, 50.0, 100.0, 3.0, 100.0, 50.0, 100.0])
+    assert in_turn(lambda: next(stumbling), lambda: next(stumbling), slices=3) == 0.5
 
 
 def test_a_merkle_exchange_sends_what_differs_and_little_else() -> None:
@@ -61,6 +71,40 @@ def test_the_yardstick_answers_what_it_is_asked() -> None:
         rate = floor.measure(kind, 4, 50)
         assert rate.per_second > 0
         assert rate.p50_us <= rate.p99_us
+
+
+@pytest.mark.live
+def test_the_yardstick_waits_between_two_measurements() -> None:
+    """The same three processes answer as often as they are asked."""
+    with floor.running() as yardstick:
+        assert all(yardstick.measure(kind, 4, 50).per_second > 0 for kind in ("put", "get", "put"))
+
+
+@pytest.mark.live
+def test_what_is_refused_as_too_much_is_asked_again() -> None:
+    """A node takes one request at a time, and yet every put of the load is answered."""
+    with ours.cluster(2, n=2, r=1, w=2, max_requests=1) as running:
+        assert ours.rate(running, "put", 16, 60).per_second > 0
+        puts = running.metrics()["operations"]["put"]
+        assert puts["failed"]["Overloaded"] > 0
+        assert puts["count"] == 60
+
+
+@pytest.mark.live
+def test_processor_time_only_grows() -> None:
+    """What a node's threads have used so far is more after some work than before it."""
+    with ours.cluster(1, n=1, r=1, w=1) as running:
+        node = ours.node_processes(running)[0]
+        before = ours.cpu_s(node)
+        ours.rate(running, "put", 4, 50)
+        assert 0 < before < ours.cpu_s(node)
+
+
+def test_an_import_is_timed_after_what_was_loaded_beforehand() -> None:
+    """The statement runs in an interpreter that did the rest before; one that cannot run is an error, not a figure."""
+    assert isinstance(ours.import_ms("assert loaded", beforehand="loaded = 1"), float)
+    with pytest.raises(CalledProcessError):
+        ours.import_ms("import dynalab.no_such_module")
 
 
 @pytest.mark.live
