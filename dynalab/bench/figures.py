@@ -58,16 +58,16 @@ class Figure:
         }
 
 
-def in_turn(theirs: Callable[[], float], ours: Callable[[], float], slices: int = SLICES) -> float:
-    """The ratio of `ours` to `theirs`: both are measured in turn, in short slices, and the median slice counts.
+def in_turn(theirs: Callable[[], float], mine: Callable[[], float], slices: int = SLICES) -> float:
+    """The ratio of `mine` to `theirs`: both are measured in turn, in short slices, and the median slice counts.
 
-    Each slice of ours is compared with the two of theirs around it:
+    Each slice of mine is compared with the two of theirs around it:
     the speed of a shared computer may halve within seconds, and what is compared must be of the same moment.
     Both stay ready all the time, so nothing but the load begins and ends with a slice.
     """
     ratios, before = [], theirs()
     for _ in range(slices):
-        own, after = ours(), theirs()
+        own, after = mine(), theirs()
         ratios.append(2 * own / (before + after))
         before = after
     return median(ratios)
@@ -143,7 +143,7 @@ FIGURES = (
     Figure("durable", "durable puts/s at 64 under way, against memory or what the disk allows", 0.50, True, _durable),
     Figure("syncs", "syncs of all nodes per put, durable, 64 under way", 0.9, False, _syncs_per_put),
     Figure("trace", "puts/s with the full trace, against without", 0.60, True, _tracing),
-    Figure("idle", "share of a core that five idle nodes take", 0.02, False, ours.idle_cpu_share, 2),
+    Figure("idle", "share of a core that five idle nodes take", 0.02, False, ours.idle_cpu_share),
     Figure("memory", "memory of five idle nodes, MB", 120, False, lambda: ours.unique_memory_mb()[1], 2),
     Figure(
         "unique", "unique memory of the largest of five nodes, MB", 12, False, lambda: ours.unique_memory_mb()[0], 2
