@@ -281,7 +281,7 @@ class NodeProcess:
                 if form is not Send and form is not Reply:
                     self._set_timer(cause, effect)
                     continue
-                to, message = effect
+                to, message = effect.to, effect.message
                 if message is not last:  # The same message to several nodes is encoded once.
                     try:
                         kind, fields = encode_fields(message, self.config.compress_bytes)

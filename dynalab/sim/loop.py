@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
@@ -38,10 +37,6 @@ EPOCH_US = 1_192_320_000_000_000
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
-
-_received = partial(tuple.__new__, Received)
-_timer_fired = partial(tuple.__new__, TimerFired)
-"""The two events of almost every step, without the detour of names and defaults."""
 
 Done = Callable[[str, Message | None], None]
 """``done(sender, reply)`` when a request is answered; the reply is None when the client gave up."""
@@ -231,7 +226,7 @@ class Loop:
             record.drop(self.now_us, sender, to, sent, "cut")
         else:
             heard = record.receive(self.now_us, to, sender, sent) if record.on else 0
-            self._handle(host, _received((sender, message)), heard)
+            self._handle(host, Received(sender, message), heard)
 
     def _fire(self, entry: Entry) -> None:
         _, token, _, host, name, cause = entry
@@ -241,7 +236,7 @@ class Loop:
             host.held.append(entry)
             return
         del host.timers[name]
-        self._handle(host, _timer_fired((name,)), cause)
+        self._handle(host, TimerFired(name), cause)
 
     def _handle(self, host: Host, event: Any, cause: int) -> None:
         self.handled += 1
@@ -300,7 +295,7 @@ class Loop:
     # Effects ---------------------------------------------------------------------------------
 
     def _send(self, host: Host, effect: Send | Reply) -> None:
-        to, message = effect
+        to, message = effect.to, effect.message
         sender, network, now = host.name, self.network, self.now_us
         sent = self.record.send(now, sender, to, message, self._cause)
         if network.is_whole:  # Written out: this is on the path of every message.
@@ -314,7 +309,7 @@ class Loop:
             self.record.drop(now, sender, to, sent, "cut" if network.is_cut(sender, to) else "lost")
 
     def _reply(self, host: Host, effect: Reply) -> None:
-        to, message = effect
+        to, message = effect.to, effect.message
         if not to.startswith("client:"):
             self._send(host, effect)
             return
@@ -323,7 +318,7 @@ class Loop:
         self._push(self.network.arrival_us(sender, to, now), self._answer, to, sender, message, sent)
 
     def _set_timer(self, host: Host, effect: SetTimer) -> None:
-        name, delay_us = effect
+        name, delay_us = effect.name, effect.delay_us
         host.timers[name] = self._push(self.now_us + delay_us, self._fire, host, name, self._cause)
 
     def _cancel_timer(self, host: Host, effect: CancelTimer) -> None:
