@@ -18,7 +18,7 @@ two concurrent clocks are neither smaller nor larger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from hashlib import blake2b
 from hmac import compare_digest
@@ -74,6 +74,8 @@ def join(left: Mapping[str, int], right: Mapping[str, int]) -> Entries:
     {'A': 2, 'B': 1}
     """
     joined = dict(left)
+    if not right:
+        return joined
     for actor, counter in right.items():
         if counter > joined.get(actor, 0):
             joined[actor] = counter
@@ -85,7 +87,7 @@ def covers(clock: Mapping[str, int], dots: Iterable[Dot], dot: Dot) -> bool:
     return clock.get(dot[0], 0) >= dot[1] or dot in dots
 
 
-def absorb(clock: Mapping[str, int], dots: Iterable[Dot]) -> tuple[Entries, tuple[Dot, ...]]:
+def absorb(clock: Mapping[str, int], dots: Sequence[Dot]) -> tuple[Entries, tuple[Dot, ...]]:
     """Fold every dot that continues the clock without a gap into the clock.
 
     >>> absorb({"A": 1}, [Dot("A", 2), Dot("A", 4)])
@@ -93,7 +95,7 @@ def absorb(clock: Mapping[str, int], dots: Iterable[Dot]) -> tuple[Entries, tupl
     """
     entries = dict(clock)
     apart: list[Dot] = []
-    for dot in sorted(dots):
+    for dot in sorted(dots) if len(dots) > 1 else dots:
         actor, counter = dot
         known = entries.get(actor, 0)
         if counter == known + 1:
@@ -174,7 +176,8 @@ def _counter(actor: str, counter: int) -> int:
 
 
 def _seal(secret: bytes, key: bytes, entries: Entries, dots: tuple[Dot, ...]) -> bytes:
-    content = repr((key, sorted(entries.items()), [tuple(dot) for dot in sorted(dots)] if dots else ()))
+    in_order = dict(sorted(entries.items())) if len(entries) > 1 else entries
+    content = repr((key, in_order, [tuple(dot) for dot in sorted(dots)] if dots else ()))
     return blake2b(content.encode(), key=secret, digest_size=SEAL_BYTES).digest()
 
 

@@ -200,7 +200,8 @@ class Replica:
             self.store.put_hint(Hint(home, key, Record(state, actor), self.desk.now_us))
         else:
             self._store(key, Record(state, actor))
-        return state, Dot(actor, state.counter_of(actor))
+        versions = state.versions
+        return state, versions[0].dot if len(versions) == 1 else Dot(actor, state.counter_of(actor))
 
     def _check_limits(self, state: Siblings) -> None:
         config, siblings, pairs = self.desk.config, len(state.versions), len(state.clock)

@@ -25,6 +25,7 @@ class Request(ABC):
 
     Attributes:
         op: the coordinator's own name for it, unique among its incarnations and restarts.
+        alarm: the name of its timer.
         request: the client's name for it.
         waiters: who is answered; more than one when a client retried meanwhile.
         homes: the first n nodes of the preference list.
@@ -37,6 +38,7 @@ class Request(ABC):
     """
 
     kind = ""
+    counted = ""
     replied = False
     given_up: frozenset[str] = frozenset()
     started_us = deadline_us = look_us = 0
@@ -44,6 +46,7 @@ class Request(ABC):
 
     def __init__(self, op: str, request: str, waiter: str, key: bytes, homes: tuple[str, ...], need: int) -> None:
         self.op = op
+        self.alarm = f"request:{op}"
         self.request = request
         self.waiters = [waiter]
         self.key = key
@@ -107,6 +110,7 @@ class PutRequest(Request):
     """
 
     kind = "put"
+    counted = "puts_ok"
     durable_at = ""
 
     def begin(self, state: Siblings, dot: Dot, wall_us: int, deleted: bool, context: Context, used: Context) -> None:
@@ -153,6 +157,7 @@ class GetRequest(Request):
     """
 
     kind = "get"
+    counted = "gets_ok"
 
     def __init__(self, op: str, request: str, waiter: str, key: bytes, homes: tuple[str, ...], need: int) -> None:
         super().__init__(op, request, waiter, key, homes, need)

@@ -13,6 +13,7 @@ Rule 2: iteration is in the order keys were first written, or sorted; never by h
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -134,7 +135,7 @@ class MemoryStore:
         self._sizes: dict[str, int] = {"hints": 0}
         self._meta: dict[str, Any] = {}
         #: {request id: dot}, oldest first
-        self._requests: dict[str, tuple[str, int]] = {}
+        self._requests: OrderedDict[str, tuple[str, int]] = OrderedDict()  # It finds its oldest at once; a dict looks.
         #: (table, key, old value or _NOTHING) since the event began
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 

@@ -137,9 +137,10 @@ class Siblings(NamedTuple):
     def has_heard(self, other: Siblings) -> bool:
         """Whether every write that `other` has heard of was heard of here, too: then its state adds nothing."""
         clock = self.clock
-        return all(clock.get(actor, 0) >= counter for actor, counter in other.clock.items()) and all(
-            self.covers(dot) for dot in other.dots
-        )
+        for actor, counter in other.clock.items():
+            if clock.get(actor, 0) < counter:
+                return False
+        return not other.dots or all(self.covers(dot) for dot in other.dots)
 
     def counter_of(self, actor: str) -> int:
         """The highest counter of `actor` heard of here; 0 when none."""
@@ -158,9 +159,9 @@ class Siblings(NamedTuple):
         seen = Context.EMPTY if context is None else context
         dot = Dot(actor, self.counter_of(actor) + 1)
         version = Version(value, {**seen.rounded_up(), actor: dot.counter}, dot, wall_us)
-        kept = tuple(old for old in self.versions if not seen.covers(old.dot))
+        kept = self.versions and [old for old in self.versions if not seen.covers(old.dot)]
         clock, dots = absorb(join(self.clock, seen.entries), (*self.dots, *seen.dots, dot))
-        return Siblings(clock, _by_dot((*kept, version)) if kept else (version,), dots)
+        return Siblings(clock, _by_dot([*kept, version]) if kept else (version,), dots)
 
     def merge(self, other: Siblings) -> Siblings:
         """The state of a replica that has heard all that both have heard (syntactic reconciliation)."""
