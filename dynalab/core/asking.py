@@ -78,7 +78,7 @@ class Asking:
     def keep_hint_here(self, request: PutRequest, home: str) -> None:
         if home != self.desk.name and home in request.uncovered:
             self.replica.keep_hint(home, request.key, request.state)
-            del request.uncovered[home]
+            request.uncovered.discard(home)
             self._sync_here(request)
 
     def _sync_here(self, request: PutRequest) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import ClassVar, NamedTuple
@@ -175,10 +176,17 @@ def _counter(actor: str, counter: int) -> int:
     return counter
 
 
+@lru_cache(maxsize=16)
+def _sealer(secret: bytes) -> blake2b:
+    return blake2b(key=secret, digest_size=SEAL_BYTES)
+
+
 def _seal(secret: bytes, key: bytes, entries: Entries, dots: tuple[Dot, ...]) -> bytes:
     in_order = dict(sorted(entries.items())) if len(entries) > 1 else entries
-    content = repr((key, in_order, [tuple(dot) for dot in sorted(dots)] if dots else ()))
-    return blake2b(content.encode(), key=secret, digest_size=SEAL_BYTES).digest()
+    content = repr((in_order, [tuple(dot) for dot in sorted(dots)]) if dots else in_order)
+    sealing = _sealer(secret).copy()
+    sealing.update(content.encode() + key)  # Where the content ends, its last bracket says; so nothing can be moved.
+    return sealing.digest()
 
 
 class _ContextFields(NamedTuple):

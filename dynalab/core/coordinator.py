@@ -319,7 +319,7 @@ class Coordinator:
     def _end(self, request: Request) -> None:
         """The deadline has passed, or an answered request has waited for its laggards."""
         if isinstance(request, PutRequest) and self.desk.config.hints:
-            for home in list(request.uncovered):
+            for home in [home for home in request.homes if home in request.uncovered]:
                 self.asking.keep_hint_here(request, home)
         if isinstance(request, GetRequest) and request.replied:
             self._repair(request)

@@ -14,6 +14,8 @@ Rule 4: a hint for a node that has left the ring goes to the key's homes of toda
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dynalab.core import student
 from dynalab.core.admission import Admission
 from dynalab.core.desk import Desk
@@ -88,14 +90,20 @@ class Handoff:
         """The hint is for us, or its home has left: the key's homes of today get it (rule 4)."""
         self.replica.absorb(hint.key, hint.record.siblings, "hint")
         self.replica.drop_hint(hint)
-        if not self.membership.keeps(position_of(hint.key)):
-            self.stray(hint.key)
+        self.look_for_strays((hint.key,))
 
     # Misplaced keys ------------------------------------------------------------------------------
 
-    def stray(self, key: bytes) -> None:
-        """A record was stored here of a key whose homes are elsewhere (a coordinator with an older ring)."""
-        self.misplaced.setdefault(key, {})
+    def look_for_strays(self, keys: Iterable[bytes]) -> None:
+        """What was stored may belong elsewhere: its sender knew an older ring than we do.
+
+        Nobody can know a ring older than the first; for one newer than ours, we look through all keys when we learn it.
+        """
+        if self.membership.is_founding and self.desk.parts.ring is None:
+            return
+        for key in keys:
+            if not self.membership.keeps(position_of(key)):
+                self.misplaced.setdefault(key, {})
 
     def _find_misplaced(self) -> None:
         """After a change of the ring: which keys are no longer ours? (4.9)"""
@@ -135,8 +143,7 @@ class Handoff:
         """Something of ours was kept elsewhere: take it, then confirm (4.6)."""
         if message.age_us <= self.desk.config.hint_ttl_ms * 1000:
             self.replica.absorb(message.key, message.siblings, "handoff")
-            if not self.membership.keeps(position_of(message.key)):
-                self.stray(message.key)
+            self.look_for_strays((message.key,))
         else:
             self.desk.count("hints_too_old")
             self.desk.note("refuse", peer=sender, key=message.key, text="the hint is older than hint_ttl_ms")

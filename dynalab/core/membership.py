@@ -118,6 +118,7 @@ class Membership:
         history: all events heard of, sorted by epoch and node.
         detector: who is believed up.
         version: counts the changes of the rings; components compare it to notice one.
+        is_founding: whether nobody is known to have joined, left or moved since the cluster began.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -127,6 +128,7 @@ class Membership:
         self.history: tuple[Member, ...] = ()
         self.digest = b""
         self.version = 0
+        self.is_founding = True
         #: all other nodes that have not left, sorted
         self._peers: list[str] = []
         #: {node: its latest event}
@@ -224,6 +226,7 @@ class Membership:
         self.history = history
         self.digest = hashlib.blake2b(repr(history).encode(), digest_size=16).digest()
         self.latest = {event.node: event for event in history if event.status in STATUSES}
+        self.is_founding = not history or history[-1].epoch == 0
         here = self.desk.name
         self._peers = sorted(node for node, event in self.latest.items() if event.status != "left" and node != here)
         self._placement = placement(history, config.strategy, config.tokens, config.partitions)

@@ -9,7 +9,7 @@ A message ``ReplicaPut`` is handled by `_on_replica_put`, a timer ``ping`` by `_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -311,7 +311,7 @@ class Node:
             self.store.sync_next()
         if home in ("", self.name):
             self.replica.absorb(key, siblings, "put")
-            self._pass_on_strays((key,))
+            self.handoff.look_for_strays((key,))
             stored = True
         else:
             stored = self.replica.keep_hint(home, key, siblings)
@@ -332,21 +332,15 @@ class Node:
 
     def _on_read_repair(self, _sender: str, message: ReadRepair) -> None:
         self.replica.absorb(message.key, message.siblings, "read repair")
-        self._pass_on_strays([message.key])
+        self.handoff.look_for_strays([message.key])
 
     def _on_keys_get(self, sender: str, message: KeysGet) -> None:
         self.antientropy.on_keys_get(sender, message)
-        self._pass_on_strays(message.offered)
+        self.handoff.look_for_strays(message.offered)
 
     def _on_keys_get_done(self, sender: str, message: KeysGetDone) -> None:
         self.antientropy.on_keys_get_done(sender, message)
-        self._pass_on_strays(message.held)
-
-    def _pass_on_strays(self, keys: Iterable[bytes]) -> None:
-        """What arrived may belong elsewhere: its sender knew an older ring than we do."""
-        for key in keys:
-            if not self.membership.keeps(position_of(key)):
-                self.handoff.stray(key)
+        self.handoff.look_for_strays(message.held)
 
     # Failure detection and gossip ----------------------------------------------------------------
 

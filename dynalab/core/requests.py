@@ -105,7 +105,7 @@ class PutRequest(Request):
         context: what the client will have seen once it is answered; sealed.
         used: the context the write replaced.
         acked: ``{node: True}``: who has stored it, in order.
-        uncovered: ``{home: None}``: homes that have no copy yet, neither their own nor a hint somewhere.
+        uncovered: homes that have no copy yet, neither their own nor a hint somewhere.
         durable_at: who syncs it at once in the buffered mode (6.1); empty: nobody yet.
     """
 
@@ -122,7 +122,7 @@ class PutRequest(Request):
         self.context = context
         self.used = used
         self.acked: dict[str, bool] = {}
-        self.uncovered: dict[str, None] = dict.fromkeys(self.homes)
+        self.uncovered = set(self.homes)
         self._to_homes = ReplicaPut(self.op, self.key, state)
 
     def question(self, home: str) -> ReplicaPut:
@@ -142,7 +142,7 @@ class PutRequest(Request):
         """`node` has stored it: as a replica, or as a hint for the home it stands in for."""
         self.acked[node] = True
         self.silent.pop(node, None)
-        self.uncovered.pop(self.asked.get(node) or node, None)
+        self.uncovered.discard(self.asked.get(node) or node)
 
     def replies(self) -> list[dict[str, Any]]:
         """The answers as a student's quorum part sees them."""
