@@ -32,7 +32,8 @@ class Asking:
         for home in request.homes:
             if home != here and home != request.asked.get(here):
                 self.ask_home(request, home)
-        self._sync_here(request)
+        if self._syncs_one:
+            self._sync_here(request)
 
     def ask_home(self, request: Request, home: str) -> None:
         """Ask a home, or whoever stands in for it when it is believed down (4.6)."""
@@ -44,7 +45,8 @@ class Asking:
         self.ask(request, home, "")
 
     def ask(self, request: Request, node: str, home: str) -> None:
-        request.asks(node, home)
+        request.asked[node] = home
+        request.silent[node] = None
         if self._syncs_one and isinstance(request, PutRequest) and not request.durable_at:
             request.durable_at = node
             self.desk.send(node, request.question(home)._replace(durable=True))
@@ -79,11 +81,12 @@ class Asking:
         if home != self.desk.name and home in request.uncovered:
             self.replica.keep_hint(home, request.key, request.state)
             request.uncovered.discard(home)
-            self._sync_here(request)
+            if self._syncs_one:
+                self._sync_here(request)
 
     def _sync_here(self, request: PutRequest) -> None:
         """Nobody else was asked to sync the write: this node does."""
-        if self._syncs_one and not request.durable_at:
+        if not request.durable_at:
             request.durable_at = self.desk.name
             self.replica.store.sync_next()
 

@@ -91,7 +91,7 @@ class Coordinator:
         if message.request in self.puts:
             self._join_put(self.puts[message.request], sender)
             return
-        used = self._used_context(message)
+        used = self._used_context(message) if message.contexts or message.local else Context.EMPTY
         request = PutRequest(self._op(message.request), message.request, sender, message.key, homes, message.w)
         self._write(request, message, used)
         self.puts[message.request] = request
@@ -118,7 +118,7 @@ class Coordinator:
         if message.local:
             held: Context = self.replica.clocks.context(self.replica.read(message.key))
             return held
-        used = contexts[0] if contexts else Context.EMPTY
+        used = contexts[0]
         for context in contexts[1:]:
             used = used.join(context)
         return used

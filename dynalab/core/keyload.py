@@ -12,10 +12,16 @@ from dynalab.core.ring import Ring
 HALF_LIFE_US = 60_000_000
 
 
+COUNTED_TOGETHER = 1_000
+"""Requests are counted so many at a time, or when somebody looks: a request has other worries."""
+
+
 class KeyLoad:
     """Counts of one node, by the number of the key range; ranges of another ring are forgotten."""
 
     def __init__(self) -> None:
+        #: positions of the keys of requests that are not counted yet
+        self._fresh: list[int] = []
         #: {number of the key range: requests}
         self._counts: dict[int, float] = {}
         self._since_us = 0
@@ -24,12 +30,19 @@ class KeyLoad:
 
     def count(self, ring: Ring, position: int, now_us: int) -> None:
         """One more request for a key at this position."""
+        self._fresh.append(position)
+        if len(self._fresh) >= COUNTED_TOGETHER:
+            self._count_fresh(ring, now_us)
+
+    def _count_fresh(self, ring: Ring, now_us: int) -> None:
         if ring is not self._ring:
             self._look_at(ring)
-        key_range = ring.range_index(position)
         if now_us - self._since_us > HALF_LIFE_US:
             self._halve(now_us)
-        self._counts[key_range] = self._counts.get(key_range, 0) + 1
+        fresh, self._fresh = self._fresh, []
+        for position in fresh if ring.nodes else ():
+            key_range = ring.range_index(position)
+            self._counts[key_range] = self._counts.get(key_range, 0) + 1
 
     def _look_at(self, ring: Ring) -> None:
         """The ring changed; the counts stay as long as it is divided into as many key ranges."""
@@ -37,8 +50,9 @@ class KeyLoad:
         if len(ring.ranges) != self._ranges:
             self._counts, self._ranges = {}, len(ring.ranges)
 
-    def told(self) -> dict[str, Any]:
+    def told(self, ring: Ring, now_us: int) -> dict[str, Any]:
         """For inspections: ``{"load": {number of the key range, as text: requests}}``."""
+        self._count_fresh(ring, now_us)
         return {"load": {str(number): round(count, 1) for number, count in sorted(self._counts.items())}}
 
     def _halve(self, now_us: int) -> None:

@@ -136,7 +136,7 @@ class Node:
         """Everything about this node that people and judges ask for; see `inspection.inspect`."""
         self.desk.now_us = max(self.desk.now_us, now_us)
         seen = inspect(self.coordinator, self.handoff, self.antientropy, full)
-        return seen | self.overload.told() | self.load.told()
+        return seen | self.overload.told() | self.load.told(self.membership.ring, self.desk.now_us)
 
     def replace_parts(self, parts: Parts) -> None:
         """Use other parts from the next event on; requests under way go on with the new ones."""

@@ -55,11 +55,6 @@ class Request(ABC):
         self.asked: dict[str, str] = {}
         self.silent: dict[str, None] = {}
 
-    def asks(self, node: str, home: str) -> None:
-        """`node` is asked: for itself, or in the place of `home`."""
-        self.asked[node] = home
-        self.silent[node] = None
-
     def gives_up(self, node: str) -> None:
         """Nobody waits for `node` any more."""
         self.given_up |= {node}

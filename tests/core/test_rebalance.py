@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dynalab.core.config import Config
 from dynalab.core.errors import InvalidSetting
-from dynalab.core.keyload import HALF_LIFE_US, KeyLoad
+from dynalab.core.keyload import COUNTED_TOGETHER, HALF_LIFE_US, KeyLoad
 from dynalab.core.membership import founding
 from dynalab.core.owners import share_out
 from dynalab.core.rebalance import load_of_nodes, loads_told, plan, planned
@@ -73,13 +73,23 @@ def test_old_requests_count_less():
     for _ in range(8):
         load.count(ring, position, 0)
     number = str(ring.range_index(position))
-    assert load.told() == {"load": {number: 8}}
+    assert load.told(ring, 0) == {"load": {number: 8}}
     load.count(ring, position, HALF_LIFE_US + 1)
-    assert load.told() == {"load": {number: 5}}
+    assert load.told(ring, HALF_LIFE_US + 1) == {"load": {number: 5}}
     load.count(ring, position, 20 * HALF_LIFE_US)
-    assert load.told() == {"load": {number: 1}}
-    load.count(Ring.even(share_out("AB", 8)), position, 20 * HALF_LIFE_US)
-    assert sum(load.told()["load"].values()) == 1
+    assert load.told(ring, 20 * HALF_LIFE_US) == {"load": {number: 1}}
+    other = Ring.even(share_out("AB", 8))
+    load.count(other, position, 20 * HALF_LIFE_US)
+    assert sum(load.told(other, 20 * HALF_LIFE_US)["load"].values()) == 1
+
+
+def test_requests_that_nobody_looks_at_are_bounded():
+    """Requests are counted together, but no more than a thousand wait for it (I10)."""
+    load, ring = KeyLoad(), Ring.even(share_out("AB", 4))
+    for number in range(2 * COUNTED_TOGETHER + 1):
+        load.count(ring, number, 0)
+    assert len(load._fresh) == 1
+    assert sum(load.told(ring, 0)["load"].values()) == 2 * COUNTED_TOGETHER + 1
 
 
 def test_what_nodes_tell_is_summed_and_planned():
