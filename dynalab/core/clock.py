@@ -25,6 +25,8 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import ClassVar, NamedTuple
 
+from dynalab.core.quick import maker
+
 Entries = dict[str, int]
 """``{actor: counter}`` with counters >= 1; treated as immutable everywhere."""
 
@@ -233,12 +235,12 @@ class Context(_ContextFields):
 
     def sealed(self, secret: bytes, key: bytes) -> Context:
         """This context signed for `key` with the cluster's `secret`."""
-        return Context(self.entries, self.dots, _seal(secret, key, self.entries, self.dots))
+        return _context((self.entries, self.dots, _seal(secret, key, self.entries, self.dots)))
 
     def sealed_with(self, dot: Dot, secret: bytes, key: bytes) -> Context:
         """What was seen, and one write more, signed for `key`: what an acknowledgement gives."""
         entries, dots = absorb(self.entries, (*self.dots, dot))
-        return Context(entries, dots, _seal(secret, key, entries, dots))
+        return _context((entries, dots, _seal(secret, key, entries, dots)))
 
     def is_valid(self, secret: bytes, key: bytes) -> bool:
         """Whether the seal is the cluster's own for `key`; an empty context needs none."""
@@ -250,5 +252,6 @@ class Context(_ContextFields):
         return "Context.LOCAL" if self is Context.LOCAL else f"Context{self.clock}"
 
 
+_context = maker(Context)
 Context.EMPTY = Context()
 Context.LOCAL = Context(seal=b"local")

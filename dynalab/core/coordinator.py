@@ -43,6 +43,7 @@ from dynalab.core.messages import (
     ReplicaPut,
     ReplicaPutDone,
 )
+from dynalab.core.quick import maker
 from dynalab.core.refusals import failure
 from dynalab.core.replica import NOTHING, Replica
 from dynalab.core.requests import GetRequest, PutRequest, Request
@@ -50,6 +51,8 @@ from dynalab.core.resolve import resolved
 from dynalab.core.ring import position_of
 from dynalab.core.session import key_text
 from dynalab.core.version import Siblings, Version
+
+_client_put_done, _client_get_done = maker(ClientPutDone), maker(ClientGetDone)
 
 HEDGE_MS = 2
 """How often a waiting get asks the part `hedge` for one more replica."""
@@ -196,7 +199,7 @@ class Coordinator:
 
     def _put_done(self, r: PutRequest) -> ClientPutDone:
         here, nodes, hinted = self.desk.name, tuple(r.acked), r.hinted()
-        return ClientPutDone(r.request, r.key, here, nodes, hinted, r.context, r.used, r.wall_us, r.deleted)
+        return _client_put_done((r.request, r.key, here, nodes, hinted, r.context, r.used, r.wall_us, r.deleted))
 
     # Get -------------------------------------------------------------------------------------
 
@@ -253,7 +256,7 @@ class Coordinator:
         self._answered(request, nodes)  # Only now: a part that failed above must still be answered for.
         stale = tuple([node for node, state in request.answers.items() if state != merged])
         who, key = request.request, request.key
-        done = ClientGetDone(who, key, self.desk.name, shown, context, nodes, stale, resolved_by)
+        done = _client_get_done((who, key, self.desk.name, shown, context, nodes, stale, resolved_by))
         for waiter in request.waiters:
             self.desk.reply(waiter, done)
 

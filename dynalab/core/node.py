@@ -46,6 +46,7 @@ from dynalab.core.messages import (
     ReplicaPutDone,
 )
 from dynalab.core.overload import Overload
+from dynalab.core.quick import maker
 from dynalab.core.reaper import Reaper
 from dynalab.core.replica import Replica
 from dynalab.core.ring import position_of
@@ -53,6 +54,7 @@ from dynalab.core.store import Store
 
 TRANSFER_RETRY_MS = 200
 _FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
+_replica_put_done, _replica_get_done = maker(ReplicaPutDone), maker(ReplicaGetDone)
 
 
 class Node:
@@ -315,10 +317,10 @@ class Node:
             stored = True
         else:
             stored = self.replica.keep_hint(home, key, siblings)
-        self.desk.send(sender, ReplicaPutDone(request, stored))
+        self.desk.send(sender, _replica_put_done((request, stored, "")))
 
     def _on_replica_get(self, sender: str, message: ReplicaGet) -> None:
-        self.desk.send(sender, ReplicaGetDone(message.request, self.replica.asked(message.key)))
+        self.desk.send(sender, _replica_get_done((message.request, self.replica.asked(message.key), "")))
 
     def _on_replica_put_done(self, sender: str, message: ReplicaPutDone) -> None:
         if self.membership.detector.heard(sender):

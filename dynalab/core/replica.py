@@ -25,6 +25,7 @@ from dynalab.core.desk import Desk
 from dynalab.core.errors import TooManySiblings
 from dynalab.core.merkle import MerkleTree
 from dynalab.core.priority import Heat
+from dynalab.core.quick import maker
 from dynalab.core.ring import KeyRange, Ring, position_of
 from dynalab.core.store import Hint, Record, Store, weight
 from dynalab.core.student import clocks_of
@@ -37,6 +38,8 @@ STATE_BYTES_MAX = 10 * VALUE_BYTES_MAX
 """A coordinator lets the siblings of a key grow no larger: they are sent as one message, and merges may add up."""
 
 NOTHING = Siblings()
+
+_record = maker(Record)
 
 
 class Forest:
@@ -199,7 +202,7 @@ class Replica:
         if home:
             self.store.put_hint(Hint(home, key, Record(state, actor), self.desk.now_us))
         else:
-            self._store(key, Record(state, actor))
+            self._store(key, _record((state, actor)))
         versions = state.versions
         return state, versions[0].dot if len(versions) == 1 else Dot(actor, state.counter_of(actor))
 
@@ -231,7 +234,7 @@ class Replica:
                 return False
         if not merged.clock and not merged.dots:
             return False
-        self._store(key, Record(merged, actor))
+        self._store(key, _record((merged, actor)))
         if self.desk.tracing:
             self.desk.note("store", why, key=key, **described(merged))
         return True

@@ -14,7 +14,10 @@ from typing import Any
 
 from dynalab.core.clock import Context, Dot
 from dynalab.core.messages import ReplicaGet, ReplicaPut
+from dynalab.core.quick import maker
 from dynalab.core.version import Siblings
+
+_replica_put, _replica_get = maker(ReplicaPut), maker(ReplicaGet)
 
 LATE_US = 50_000
 """A timer that fires so late was kept waiting by the node itself."""
@@ -118,7 +121,7 @@ class PutRequest(Request):
         self.used = used
         self.acked: dict[str, bool] = {}
         self.uncovered = set(self.homes)
-        self._to_homes = ReplicaPut(self.op, self.key, state)
+        self._to_homes = _replica_put((self.op, self.key, state, "", False))
 
     def question(self, home: str) -> ReplicaPut:
         """Keep the state: as a replica, or as a hint."""
@@ -157,7 +160,7 @@ class GetRequest(Request):
     def __init__(self, op: str, request: str, waiter: str, key: bytes, homes: tuple[str, ...], need: int) -> None:
         super().__init__(op, request, waiter, key, homes, need)
         self.answers: dict[str, Siblings] = {}
-        self._question = ReplicaGet(op, key)
+        self._question = _replica_get((op, key))
 
     def question(self, home: str) -> ReplicaGet:
         """What do you hold?"""
