@@ -1,10 +1,10 @@
-"""Bounds of decoded values, compiled once per type from the annotations of the core (`Bound`).
+"""Readers of msgpack, compiled once per type from the annotations of the core and their bounds (`Bound`).
 
 Theory of operation.
-The core says types and bounds; msgspec checks both while it parses, in C, if it is told in its own words.
-`bounded` translates: a named tuple becomes the plain tuple of its fields, each with its range or length.
-Whoever decodes strangers' bytes first lets a decoder of the bounded type judge them, then builds the real values.
-(Parsing twice costs a third of checking the built values in Python.)
+The core says types and bounds; msgspec checks both while it builds the values, in C, if it is told in its own words.
+`readers` translates, and answers what reads strangers' bytes: the value within all its bounds, or an error.
+msgspec learns the fields of a named tuple from its class, once, when the reader is made.
+There the core's own words stand, so other ones are shown in their place just then (`_own_words`).
 
 Rule 1: everything that can be long or large has a bound: a field without its own gets its type's (`_DEFAULTS`),
 and a type this module does not know is refused when it compiles.
@@ -14,12 +14,13 @@ Rule 3: where the core is loose for a student's convenience, the table `_NESTED`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from sys import float_info
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from msgspec import Meta
+from msgspec import Meta, msgpack
 
 from dynalab.core.clock import SEAL_BYTES, Context, Dot
 from dynalab.core.config import KEY_BYTES_MAX
@@ -56,21 +57,83 @@ class WireError(ValueError):
     """These bytes are not what they should be, or not within its bounds; or this value cannot become bytes."""
 
 
-def bounded(hint: Any) -> Any:
-    """The type, in msgspec's words, of exactly the values that `hint` and its `Bound` allow.
+Reader = Callable[[bytes | memoryview], Any]
+"""What answers the value in these bytes, within all its bounds, or raises `msgspec.MsgspecError`."""
+
+_Shown = dict[type, dict[str, Any]]
+"""``{named tuple: {field: type}}``, the types in msgspec's words."""
+
+
+def readers(hints: Iterable[Any], of_lists: bool = False) -> list[Reader]:
+    """A reader for each of these types.
 
     Args:
-        hint: a type as annotated, with or without `Bound`; named tuples may nest.
+        hints: types as annotated, with or without `Bound`; named tuples may nest.
+        of_lists: read lists of such values; how long they may be is for the caller to say.
+
+    Raises:
+        TypeError: nothing here bounds one of them.
+
+    >>> (read,) = readers([Dot])
+    >>> read(bytes.fromhex("92 a141 07"))
+    Dot(actor='A', counter=7)
+    >>> read(bytes.fromhex("92 a141 ff"))
+    Traceback (most recent call last):
+    msgspec.ValidationError: Expected `int` >= 0 - at `$[1]`
+    """
+    shown: _Shown = {}
+    types = [bounded(hint, shown) for hint in hints]
+    if of_lists:
+        types = [GenericAlias(list, (kind,)) for kind in types]
+    with _own_words(shown):
+        return [msgpack.Decoder(kind).decode for kind in types]
+
+
+@contextmanager
+def _own_words(shown: _Shown) -> Iterator[None]:
+    """While this lasts, named tuples have the types in `shown`, and no defaults: so msgspec demands every field.
+
+    It keeps what it learned at the class, and in the readers made here. From the class that is taken away again:
+    whoever else reads these types is told what the core says.
+    """
+    names = ("__annotations__", "_field_defaults", "__msgspec_cache__")
+    kept = {kind: {name: vars(kind)[name] for name in names if name in vars(kind)} for kind in shown}
+    own: dict[str, Any]
+    try:
+        for kind, fields in shown.items():
+            _put(kind, names, {"__annotations__": fields, "_field_defaults": {}})
+        yield
+    finally:
+        for kind, own in kept.items():
+            _put(kind, names, own)
+
+
+def _put(kind: type, names: Iterable[str], own: Mapping[str, Any]) -> None:
+    """Let a class have of these attributes just its `own`."""
+    for name in names:
+        if name in own:
+            setattr(kind, name, own[name])
+        elif name in vars(kind):
+            delattr(kind, name)
+
+
+def bounded(hint: Any, shown: _Shown) -> Any:
+    """The type, in msgspec's words, of exactly the values that `hint` and its `Bound` allow.
+
+    A named tuple remains itself; `shown` gets its fields.
 
     Raises:
         TypeError: nothing here bounds this type.
 
-    >>> bounded(Annotated[bytes, Bound(1, 16)])
+    >>> bounded(Annotated[bytes, Bound(1, 16)], {})
     typing.Annotated[bytes, msgspec.Meta(min_length=1, max_length=16)]
     """
     kind, bound = _parts(hint)
     if hasattr(kind, "_fields"):
-        return _fields(kind)
+        if kind not in shown:
+            hints = get_type_hints(kind, include_extras=True) | _NESTED.get(kind, {})
+            shown[kind] = {name: bounded(hints[name], shown) for name in kind._fields}
+        return kind
     if kind is bool:
         return bool
     if kind is float:
@@ -81,9 +144,8 @@ def bounded(hint: Any) -> Any:
     if kind in (str, bytes):
         return _lengthy(kind, bound or _DEFAULTS[kind])
     if _is_optional_bytes(kind):
-        # A view: a value of 1 MiB is judged without being copied.
-        return _lengthy(memoryview, bound or _DEFAULTS[bytes]) | None
-    return _collection(kind, bound or _COLLECTION_DEFAULT)
+        return _lengthy(bytes, bound or _DEFAULTS[bytes]) | None
+    return _collection(kind, bound or _COLLECTION_DEFAULT, shown)
 
 
 def _parts(hint: Any) -> tuple[Any, Bound | None]:
@@ -103,19 +165,14 @@ def _is_optional_bytes(kind: Any) -> bool:
     return get_origin(kind) in (UnionType, Union) and set(get_args(kind)) == {bytes, NoneType}
 
 
-def _fields(kind: Any) -> Any:
-    """A named tuple as the plain tuple of its bounded fields."""
-    hints = get_type_hints(kind, include_extras=True) | _NESTED.get(kind, {})
-    return GenericAlias(tuple, tuple(bounded(hints[name]) for name in kind._fields))
-
-
-def _collection(kind: Any, bound: Bound) -> Any:
+def _collection(kind: Any, bound: Bound, shown: _Shown) -> Any:
     """A tuple or dict with its items bounded; a fixed tuple has the length it has."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin not in (tuple, dict, Mapping):
+        raise TypeError(f"nothing here bounds a {kind!r}")
     if origin is tuple and arguments[1:] == (Ellipsis,):
-        return _lengthy(GenericAlias(tuple, (bounded(arguments[0]), Ellipsis)), bound)
+        return _lengthy(GenericAlias(tuple, (bounded(arguments[0], shown), Ellipsis)), bound)
+    items = tuple(bounded(argument, shown) for argument in arguments)
     if origin is tuple:
-        return GenericAlias(tuple, tuple(map(bounded, arguments)))
-    if origin in (dict, Mapping):
-        return _lengthy(GenericAlias(dict, tuple(map(bounded, arguments))), bound)
-    raise TypeError(f"nothing here bounds a {kind!r}")
+        return GenericAlias(tuple, items)
+    return _lengthy(GenericAlias(dict, items), bound)

@@ -15,12 +15,12 @@ a disk is a stranger too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from dynalab.codec.bounds import Actor, WireError, bounded
+from dynalab.codec.bounds import Actor, WireError, readers
 from dynalab.codec.packing import PACKED, packed, unpacked
 from dynalab.core.messages import Bound, Counter, Key, NodeId, RequestId
 from dynalab.core.store import Hint, Record
@@ -89,12 +89,10 @@ def _plain(value: object) -> object:
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
-#: (judge, build) by the record's number
-_READERS: tuple[tuple[Callable[[Any], Any], Callable[[Any], Any]], ...] = tuple(
-    (msgspec.msgpack.Decoder(bounded(kind)).decode, msgspec.msgpack.Decoder(kind).decode) for kind in RECORDS
-)
+#: by the record's number
+_READERS = readers(RECORDS)
 _HEADS: dict[type, bytes] = {kind: bytes([VERSION, number]) for number, kind in enumerate(RECORDS)}
-_JUDGES: dict[type, Callable[[Any], Any]] = {kind: _READERS[number][0] for number, kind in enumerate(RECORDS)}
+_JUDGES = dict(zip(RECORDS, _READERS, strict=True))
 
 _read_batch = msgspec.msgpack.Decoder(list[memoryview]).decode
 
@@ -131,11 +129,9 @@ def decode_record(data: bytes | memoryview) -> Any:
     """
     if len(data) < 2 or data[0] & ~PACKED != VERSION or data[1] >= len(_READERS):
         raise WireError(f"a record begins with version {VERSION} and its kind; got {bytes(data[:2])!r}")
-    judge, build = _READERS[data[1]]
     fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
-        judge(fields)
-        return build(fields)
+        return _READERS[data[1]](fields)
     except _UNREADABLE as error:
         raise WireError(f"{RECORDS[data[1]].__name__}: {error}") from None
 

@@ -11,7 +11,7 @@ import binascii
 
 import msgspec
 
-from dynalab.codec.bounds import WireError, bounded
+from dynalab.codec.bounds import WireError, readers
 from dynalab.core.clock import Context
 
 VERSION = 1
@@ -19,8 +19,7 @@ TOKEN_CHARACTERS_MAX = 512 * 1024
 """A context of `ITEMS_MAX` long names would be longer; no cluster's limits let one grow so far."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_judge = msgspec.msgpack.Decoder(bounded(Context)).decode
-_build = msgspec.msgpack.Decoder(Context).decode
+(_read,) = readers([Context])
 
 
 def encode_context(context: Context) -> str:
@@ -44,7 +43,7 @@ def decode_context(text: str) -> Context:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         if data[:1] != bytes([VERSION]):
             raise WireError(f"a context begins with version {VERSION}; got {data[:1]!r}")
-        _judge(data[1:])
-        return _build(data[1:])
+        context: Context = _read(data[1:])
     except (binascii.Error, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise WireError(f"not a context of dynalab: {error}") from None
+    return context

@@ -3,9 +3,9 @@
 Theory of operation.
 A message on the wire is one byte for the version of this format, one byte for the message's place in
 `core.messages.MESSAGES`, and its fields as one msgpack array.
-Decoding bounds the whole before it reads; then one pass judges types, lengths, counts and numbers (`codec.bounds`),
-and a second one builds the message.
-Between processes, messages of one kind travel as a run: their fields as one array, judged and built with one call each.
+Decoding bounds the whole before it reads; then one pass builds the message and judges types, lengths, counts and
+numbers on the way (`codec.bounds`).
+Between processes, messages of one kind travel as a run: their fields as one array, read with one call.
 Where the sender's cluster wants it, the fields of a large message are packed (`codec.packing`).
 
 Rule 1: `decode` answers a message within its bounds or raises `WireError`; never anything else.
@@ -16,14 +16,12 @@ DEPARTS: the paper's nodes speak Java NIO channels and do not say their format (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from struct import Struct
-from types import GenericAlias
-from typing import Any
 
 import msgspec
 
-from dynalab.codec.bounds import WireError, bounded
+from dynalab.codec.bounds import WireError, readers
 from dynalab.codec.packing import PACKED, packed, unpacked
 from dynalab.core.messages import MESSAGES, Message
 
@@ -58,21 +56,11 @@ _NUMBERS: dict[type, int] = {kind: number for number, kind in enumerate(MESSAGES
 
 _HEADS: dict[type, bytes] = {kind: bytes([VERSION, number]) for kind, number in _NUMBERS.items()}
 
-_Read = Callable[[Any], Any]
+#: by the message's number
+_READERS = readers(MESSAGES)
 
-#: (judge, build) by the message's number
-_READERS: tuple[tuple[_Read, _Read], ...] = tuple(
-    (msgspec.msgpack.Decoder(bounded(kind)).decode, msgspec.msgpack.Decoder(kind).decode) for kind in MESSAGES
-)
-
-#: (judge, build) of a run, by the number of its messages
-_RUN_READERS: tuple[tuple[_Read, _Read], ...] = tuple(
-    (
-        msgspec.msgpack.Decoder(GenericAlias(list, (bounded(kind),))).decode,
-        msgspec.msgpack.Decoder(GenericAlias(list, (kind,))).decode,
-    )
-    for kind in MESSAGES
-)
+#: of a run, by the number of its messages
+_RUN_READERS = readers(MESSAGES, of_lists=True)
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
@@ -126,11 +114,9 @@ def decode(data: bytes | memoryview) -> Message:
     kind = data[1]
     if kind >= len(_READERS):
         raise WireError(f"there are {len(_READERS)} kinds of messages; got number {kind}")
-    judge, build = _READERS[kind]
     fields = unpacked(data[2:]) if data[0] & PACKED else data[2:]
     try:
-        judge(fields)
-        return build(fields)
+        return _READERS[kind](fields)
     except _UNREADABLE as error:
         raise WireError(f"{MESSAGES[kind].__name__}: {error}") from None
 
@@ -147,14 +133,12 @@ def decode_run(kind: int, array: bytes | memoryview) -> list[Message]:
     """
     if len(array) > MESSAGE_BYTES_MAX:
         raise WireError(f"a run has at most {MESSAGE_BYTES_MAX} bytes; got {len(array)}")
-    if kind & PACKED:
+    if kind >= PACKED:
         kind, array = kind & ~PACKED, ARRAY.pack(ARRAY_MARK, 1) + unpacked(array[ARRAY_BYTES:])
     if kind >= len(_RUN_READERS):
         raise WireError(f"there are {len(MESSAGES)} kinds of messages; got number {kind}")
-    judge, build = _RUN_READERS[kind]
     try:
-        judge(array)
-        messages: list[Message] = build(array)
+        messages: list[Message] = _RUN_READERS[kind](array)
     except _UNREADABLE as error:
         raise WireError(f"{MESSAGES[kind].__name__}: {error}") from None
     return messages

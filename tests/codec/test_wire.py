@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynalab.codec import wire
-from dynalab.codec.bounds import ITEMS_MAX, bounded
+from dynalab.codec.bounds import ITEMS_MAX, readers
 from dynalab.codec.packing import PACKED, UNPACKED_MAX
 from dynalab.codec.wire import MESSAGE_BYTES_MAX, WireError, decode, encode
 from dynalab.core.clock import COUNTER_MAX, Context, Dot, VectorClock
@@ -191,7 +191,41 @@ def test_a_type_without_bounds_does_not_compile() -> None:
     """Nobody can add a field to a message that nothing bounds."""
     for hint in (Any, list[int], object, set[str], str | int):
         with pytest.raises(TypeError, match="nothing here bounds"):
-            bounded(hint)
+            readers([hint])
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+def test_every_field_is_there_and_none_besides(kind: Any) -> None:
+    """Where the core has a default for a field, a message without it is refused all the same; so is one field more."""
+
+    @settings(max_examples=10)
+    @given(values_of(kind))
+    def is_refused(message: Any) -> None:
+        for fields in ([*message, 0], list(message)[:-1]):
+            with pytest.raises(WireError):
+                decode(wire._HEADS[kind] + msgspec.msgpack.encode(fields))
+
+    is_refused()
+
+
+@pytest.mark.parametrize("inner", [Siblings({}, ()), Version(b"v", {}), Context(), Dot("A", 1), Member(1, "A", "up")])
+def test_what_is_nested_has_all_its_fields_too(inner: Any) -> None:
+    """The same, for the named tuples inside of messages: `readers` tells of each what the messages' readers know."""
+    (read,) = readers([type(inner)])
+    assert read(msgspec.msgpack.encode(inner)) == inner
+    for fields in ([*inner, 0], list(inner)[:-1]):
+        with pytest.raises(msgspec.ValidationError):
+            read(msgspec.msgpack.encode(fields))
+
+
+def test_a_reader_leaves_no_trace_at_the_class() -> None:
+    """What a reader was told instead of the core's own words is known to that reader only."""
+    before = dict(vars(Version)), dict(vars(Context))
+    readers([Siblings, Context])
+    assert (dict(vars(Version)), dict(vars(Context))) == before
+    assert "__msgspec_cache__" not in before[0]
+    assert Version(b"v", {}).touched == {}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(("", -1)), type=Dot) == Dot("", -1)
 
 
 # --- strangers --------------------------------------------------------------------------------------------------------
