@@ -1,4 +1,4 @@
-"""One link to a peer, and what has passed over all of a node's links."""
+"""One link to a peer, and who is answered without one, and what has passed over all of them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ class Traffic:
 
 Said = tuple[int, bytes, int]
 """A message: its kind, its fields (`wire.encode_fields`), and the number of its `send` event or of an order."""
+
+
+class Guest:
+    """Who is answered on the connection of its latest message: a client, or the owner."""
+
+    __slots__ = ("name", "parcel", "route")
+
+    def __init__(self, name: str, route: bytes) -> None:
+        self.name = name
+        #: routing id of its latest message
+        self.route = route
+        #: what this turn answers
+        self.parcel = Parcel()
 
 
 class Link:

@@ -5,7 +5,7 @@ A frame costs a system call, an encryption and a wake-up on both sides, however 
 So a speaker collects what it has for each peer, and sends it as one frame when its turn ends, or when it is enough.
 Within a frame, messages of one kind that follow each other are a **run**:
 their fields, one after the other, are the items of one msgpack array,
-so the hearer judges and builds a whole run with one call (`wire.decode_run`).
+so the hearer reads a whole run with one call (`wire.decode_run`).
 
     frame = version (1 byte), run, run, ...
     run   = kind (1), length of the marks (4), length of the fields (4), array of so many (1 + 4), fields ..., marks
@@ -20,8 +20,9 @@ Rule 3: what is no plain array of fields, a packed message or one of the control
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from struct import Struct
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -50,6 +51,7 @@ FRAME_BYTES_OVER = PARCEL_BYTES + PARCEL_MESSAGES_MAX * (HEADER.size + 16)
 
 _size = HEADER.size
 _pack, _unpack = HEADER.pack, HEADER.unpack_from
+_pack_first = Struct(">B" + HEADER.format[1:]).pack
 
 _Numbers = list[Annotated[int, Meta(ge=0, le=2**63 - 1)]]
 _mark = msgspec.msgpack.Encoder().encode
@@ -57,7 +59,8 @@ _read_marks = msgspec.msgpack.Decoder(tuple[_Numbers, _Numbers]).decode
 _split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-class Run(NamedTuple):
+@dataclass(slots=True)
+class Run:
     """Messages of one kind, as they travelled.
 
     Attributes:
@@ -121,48 +124,56 @@ class Parcel:
     [(7, b'milktea', [1, 2])]
     """
 
-    __slots__ = ("_begun", "_kind", "_numbers", "_pieces", "size")
+    __slots__ = ("_before", "_fields", "_kind", "_numbers", "_pieces", "size")
 
     def __init__(self) -> None:
-        #: what the frame is made of; the last run's head is still empty
-        self._pieces: list[bytes] = [_BEGINNING]
-        #: the run that goes on: its kind, and how many pieces and messages were there before it
+        #: the run that goes on
         self._kind = NONSENSE
-        self._begun = (0, 0)
+        self._fields: list[bytes] = []
         #: of all messages
         self._numbers: list[int] = []
+        #: the runs before it, and what `size` was when they ended
+        self._pieces: list[bytes] = []
+        self._before = 0
         self.size = 0
 
     def add(self, kind: int, fields: bytes, number: int = 0) -> bool:
         """One message more; answers whether it is time to send."""
-        numbers = self._numbers
         if kind != self._kind or kind >= PACKED:
-            self._end_run()
-            self._begun = (len(self._pieces), len(numbers))
+            if self._fields:
+                self._end_run()
             self._kind = kind
-            self._pieces.append(b"")
-        self._pieces.append(fields)
-        numbers.append(number)
+        self._fields.append(fields)
+        self._numbers.append(number)
         self.size += len(fields)
-        return self.size >= PARCEL_BYTES or len(numbers) >= PARCEL_MESSAGES_MAX
+        return self.size >= PARCEL_BYTES or len(self._numbers) >= PARCEL_MESSAGES_MAX
 
     def _end_run(self) -> None:
-        """Put the head before the run that goes on, and its marks behind it."""
-        place, before = self._begun
-        if not place:
-            return
-        sizes = list(map(len, self._pieces[place + 1 :]))
-        marks = b""
-        if any(self._numbers[before:]):
-            marks = _mark((self._numbers[before:], sizes))
-            self._pieces.append(marks)
-        self._pieces[place] = _pack(self._kind, len(marks), sum(sizes), ARRAY_MARK, len(sizes))
-        self._begun, self.size = (0, 0), self.size + _size
+        """Put the run that goes on behind the others."""
+        fields, marks = self._fields, b""
+        numbers = self._numbers[-len(fields) :]
+        if any(numbers):
+            marks = _mark((numbers, list(map(len, fields))))
+        self._pieces.append(_pack(self._kind, len(marks), self.size - self._before, ARRAY_MARK, len(fields)))
+        self._pieces += fields
+        self._pieces.append(marks)
+        self._fields, self.size = [], self.size + _size
+        self._before = self.size
 
     def frame(self) -> bytes:
         """All of it as one frame; nothing can be added any more."""
+        if len(self._numbers) == 1 and not self._numbers[0]:  # The usual one, when there is little to do.
+            return _pack_first(VERSION, self._kind, 0, self.size, ARRAY_MARK, 1) + self._fields[0]
         self._end_run()
-        return b"".join(self._pieces)
+        return _BEGINNING + b"".join(self._pieces)
+
+    def take(self) -> tuple[bytes, list[int]]:
+        """All of it as one frame, and the numbers of its messages; it is as new then."""
+        taken = self.frame(), self._numbers
+        self._kind, self._fields, self._numbers, self.size = NONSENSE, [], [], 0
+        if self._pieces:
+            self._pieces, self._before = [], 0
+        return taken
 
     def numbers(self) -> list[int]:
         """The numbers of its messages, in order."""
@@ -181,37 +192,35 @@ def runs(frame: bytes) -> list[Run]:
     >>> [run.kind == NONSENSE for run in runs(parcel.frame()[:-1])]
     [True]
     """
-    found: list[Run] = []
-    if len(frame) < 2 or frame[0] != VERSION:
+    end, place, left = len(frame), 1, PARCEL_MESSAGES_MAX
+    if end < 2 or frame[0] != VERSION:
         return [_TORN]
-    view, place, end, left = memoryview(frame), 1, len(frame), PARCEL_MESSAGES_MAX
+    found: list[Run] = []
+    view = memoryview(frame)
     while place < end:
-        run, place = _run_at(view, place, end)
-        left -= run.many
-        if left < 0 or run.kind == NONSENSE:
-            found.append(_TORN)
-            break
+        begin = place + _size
+        if begin > end:
+            return [*found, _TORN]
+        kind, marks_length, length, array, count = _unpack(frame, place)
+        marks = begin + length
+        place = marks + marks_length
+        left -= count
+        if place > end or array != ARRAY_MARK or not count or left < 0:
+            return [*found, _TORN]
+        if kind >= PACKED and (count != 1 or kind == NONSENSE):
+            return [*found, _TORN]
+        run = Run(kind, count, view[begin - ARRAY_BYTES : marks])
+        if marks_length and not _read_marks_of(run, view[marks:place]):
+            return [*found, _TORN]
         found.append(run)
     return found
 
 
-def _run_at(view: memoryview, place: int, end: int) -> tuple[Run, int]:
-    """The run that begins at `place`, and where the next one begins."""
-    if end - place < _size:
-        return _TORN, end
-    kind, marks_length, length, array, count = _unpack(view, place)
-    begin = place + _size
-    marks = begin + length
-    after = marks + marks_length
-    if after > end or array != ARRAY_MARK or not count or (kind >= PACKED and count != 1):
-        return _TORN, end
-    fields = view[begin - ARRAY_BYTES : marks]
-    if not marks_length:
-        return Run(kind, count, fields), after
+def _read_marks_of(run: Run, marks: memoryview) -> bool:
+    """Let a run have its marks; False: they are untrue."""
     try:
-        numbers, sizes = _read_marks(view[marks:after])
+        run.numbers, run.sizes = _read_marks(marks)
     except msgspec.MsgspecError:
-        return _TORN, end
-    if len(numbers) != count or len(sizes) != count or sum(sizes) != length:
-        return _TORN, end
-    return Run(kind, count, fields, numbers, sizes), after
+        return False
+    length = len(run.array) - ARRAY_BYTES
+    return len(run.numbers) == len(run.sizes) == run.many and sum(run.sizes) == length

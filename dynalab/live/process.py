@@ -19,8 +19,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from itertools import repeat
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import IO, Any
@@ -32,7 +31,7 @@ from dynalab.codec.wire import decode_run, encode_fields
 from dynalab.core.config import Config, Parts
 from dynalab.core.effects import CancelTimer, Effect, Event, Note, Received, Reply, Send, SetTimer, Start, TimerFired
 from dynalab.core.errors import InvalidSetting
-from dynalab.core.messages import CLIENT_REPLIES, CLIENT_REQUESTS, MESSAGES, NODE_MESSAGES, ClientFailed, Message
+from dynalab.core.messages import CLIENT_REQUESTS, ClientFailed, Message
 from dynalab.core.node import Node
 from dynalab.core.store import Store
 from dynalab.disk.engines import open_store
@@ -62,15 +61,18 @@ PRINTED_MAX = 1024 * 1024
 PART_MS = 500
 """A student's part may take so long, or half a request's deadline if that is less."""
 
-COLLECT = (20_000, 20, 20)
-"""Garbage is collected less often than by default: messages and records hold no cycles. Worth 5 % of a node's time."""
+COLLECT = (50_000, 1_000, 1_000)
+"""After so many new objects Python looks for cycles among them; those that stay are hardly ever looked at again.
+
+Messages, records and requests hold no cycles and go as soon as nobody needs them; what is looked for are
+exceptions, and what a student's part makes. Looking at all records again and again was 5 % of a node's time.
+"""
 
 PATIENCE_MS = 1_000
 """The longest wait when nothing is due."""
 
 _FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
-_FROM_NODES = frozenset(NODE_MESSAGES + CLIENT_REQUESTS + CLIENT_REPLIES)
-assert set(MESSAGES) == _FROM_NODES | _FROM_CLIENTS
+"""Nodes say these too, and everything else."""
 
 
 def log(text: str) -> None:
@@ -162,9 +164,11 @@ class NodeProcess:
         """Wait, hear, commit, act."""
         if self.transport.wait(self._patience_ms()):
             for sender, runs in self.transport.arrivals(TURN_MESSAGES_MAX):
-                hear = self._hear_owner if sender == CONTROL else self._hear
                 for run in runs:
-                    hear(sender, run)
+                    if sender == CONTROL:
+                        self._hear_owner(run)
+                    else:
+                        self._hear(sender, run)
         now_us = self.now_us()
         for name, cause in self.timers.due(now_us):
             self.handle(TimerFired(name), cause)
@@ -186,12 +190,12 @@ class NodeProcess:
             return 0
         now_us = self.now_us()
         first_us = now_us + PATIENCE_MS * 1000
-        if len(self.recorder) or self._printed:
+        if self._printed or (self.recorder.enabled and len(self.recorder)):
             first_us = self._fed_us + FEED_US
-        for time_us in (self.timers.next_due_us, self.transport.next_due_us):
+        for time_us in (self.timers.next_due_us(), self.transport.next_due_us):
             if time_us is not None and time_us < first_us:
                 first_us = time_us
-        return max(0, -(-(first_us - now_us) // 1000))
+        return (first_us - now_us + 999) // 1000 if first_us > now_us else 0
 
     # Hearing -----------------------------------------------------------------------------------
 
@@ -202,17 +206,17 @@ class NodeProcess:
         except WireError as error:
             self._hear_apart(sender, run, error)
             return
-        if type(messages[0]) not in (_FROM_CLIENTS if is_client(sender) else _FROM_NODES):
+        if type(messages[0]) not in _FROM_CLIENTS and sender in self.transport.guests:
             for message in messages:
                 self._refuse(sender, f"{type(message).__name__} is not for {sender} to say")
             return
-        now_us, wall_us = self.now_us(), self.wall_us()
-        causes: Iterable[int] = repeat(0)
+        now_us, wall_us, cause, step = self.now_us(), self.wall_us(), 0, 0
         if self.recorder.enabled:
-            causes = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)
+            cause, step = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)[0], 1
         handle = self._handle
-        for message, cause in zip(messages, causes, strict=False):
+        for message in messages:
             handle(Received(sender, message), cause, now_us, wall_us)
+            cause += step
 
     def _hear_apart(self, sender: str, run: Run, error: WireError) -> None:
         """One message of a run is refused: the others are not."""
@@ -227,7 +231,7 @@ class NodeProcess:
         for one in alone:
             self._hear(sender, one)
 
-    def _hear_owner(self, _: str, run: Run) -> None:
+    def _hear_owner(self, run: Run) -> None:
         if run.kind == CONTROL_KIND:
             self._orders.append((run.number, bytes(run.alone)))
         else:
@@ -269,22 +273,20 @@ class NodeProcess:
     def _carry_out(self) -> None:
         """Do what the node asked for; written out for messages, because every one of them passes here."""
         pile, self._effects = self._effects, []
-        now_us, traced, send, counts = self.now_us(), self.recorder.enabled, self.transport.send, self.sent
+        now_us, traced, transport, counts = self.now_us(), self.recorder.enabled, self.transport, self.sent
+        send, guests, compress_bytes = transport.send, transport.guests, self.config.compress_bytes
         last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:
             effect: Any
             for effect in effects:
                 form = type(effect)
-                if form is Note:
-                    self.recorder.noted(effect, cause, now_us)
-                    continue
                 if form is not Send and form is not Reply:
-                    self._set_timer(cause, effect)
+                    self._do_here(effect, cause, now_us)
                     continue
                 to, message = effect.to, effect.message
                 if message is not last:  # The same message to several nodes is encoded once.
                     try:
-                        kind, fields = encode_fields(message, self.config.compress_bytes)
+                        kind, fields = encode_fields(message, compress_bytes)
                     except WireError as error:
                         self._unsayable(to, message, error)
                         continue
@@ -292,8 +294,8 @@ class NodeProcess:
                 if traced:
                     number = self.recorder.sent(message, to, len(fields), cause, now_us)
                     self._said[number] = message
-                if form is Reply and is_client(to):
-                    self.transport.reply(to, kind, fields, number)
+                if form is Reply and (to in guests or is_client(to)):
+                    transport.reply(to, kind, fields, number)
                     continue
                 count = counts[type(message)]
                 count[0] += 1
@@ -306,13 +308,19 @@ class NodeProcess:
         self.transport.traffic.dropped("unsayable")
         self.recorder.add("drop", type(message).__name__, to, detail={"why": f"unsayable: {error}"[:200]})
 
-    def _set_timer(self, cause: int, effect: SetTimer | CancelTimer) -> None:
-        if isinstance(effect, CancelTimer):
+    def _do_here(self, effect: SetTimer | CancelTimer | Note, cause: int, now_us: int) -> None:
+        """An effect that leaves nothing for others to hear."""
+        if type(effect) is CancelTimer:
             self.timers.cancel(effect.name)
-            return
-        name = effect.name
-        behind_us = place_us(self.spec.node, self.transport.peers, name) if name in ROUNDS else 0
-        self.timers.set(name, due_us(name, self.now_us(), effect.delay_us, behind_us), cause)
+        elif type(effect) is SetTimer:
+            name, delay_us = effect.name, effect.delay_us
+            if name in ROUNDS:
+                time_us = due_us(name, now_us, delay_us, place_us(self.spec.node, self.transport.peers, name))
+            else:
+                time_us = now_us + delay_us
+            self.timers.set(name, time_us, cause)
+        elif type(effect) is Note:
+            self.recorder.noted(effect, cause, now_us)
 
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:
@@ -386,6 +394,7 @@ def run(spec: Spec, orders: IO[bytes], notices: int) -> None:
         instructions.listen()
         log(f"node {spec.node}, run {spec.run}, process {os.getpid()}, listens at {process.transport.endpoint}")
         notify(notices, Ready(spec.node, spec.run, process.transport.endpoint))
+        gc.freeze()  # What is there by now stays.
         process.run()
 
 

@@ -7,7 +7,7 @@ Most of what an idle cluster costs is waking up; but were all of fifty nodes to 
 
 from __future__ import annotations
 
-import heapq
+from heapq import heappop, heappush
 from zlib import crc32
 
 ROUNDS = frozenset({"ping", "gossip", "handoff", "antientropy"})
@@ -18,6 +18,11 @@ NODES_IN_STEP = 5
 
 SPREAD_US = 500_000
 """The groups of nodes that are in step are spread over so long."""
+
+STALE_LOOK = 64
+"""After so many timers were set, those that were cancelled or moved are thrown away, if they are the most."""
+
+_Entry = tuple[int, int, str, int]
 
 
 def place_us(node: str, peers: int, name: str = "") -> int:
@@ -59,19 +64,19 @@ class Timers:
     """
 
     def __init__(self) -> None:
-        #: {name: (due in microseconds, order, cause)}
-        self._armed: dict[str, tuple[int, int, int]] = {}
-        #: heap of (due, order, name); entries that are not in `_armed` are stale
-        self._heap: list[tuple[int, int, str]] = []
+        #: {name: (due in microseconds, order, name, cause)}
+        self._armed: dict[str, _Entry] = {}
+        #: heap of the same; those that are not in `_armed` any more are stale
+        self._heap: list[_Entry] = []
         self._order = 0
 
     def set(self, name: str, due_us: int, cause: int = 0) -> None:
         """`name` is due at `due_us`, and at no other time, because of `cause`."""
-        self._order += 1
-        self._armed[name] = (due_us, self._order, cause)
-        heapq.heappush(self._heap, (due_us, self._order, name))
-        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._armed):
-            self._heap = sorted((due, order, name) for name, (due, order, _) in self._armed.items())
+        self._order = order = self._order + 1
+        self._armed[name] = entry = (due_us, order, name, cause)
+        heappush(self._heap, entry)
+        if order % STALE_LOOK == 0 and len(self._heap) > 4 * len(self._armed):
+            self._heap = sorted(self._armed.values())
 
     def cancel(self, name: str) -> None:
         """Forget `name`; fine when it is not set."""
@@ -81,22 +86,22 @@ class Timers:
         """``(name, cause)`` of those due by now, the earliest first; they are set no more."""
         fired = []
         while self._heap and self._heap[0][0] <= now_us:
-            entry = heapq.heappop(self._heap)
-            if self._is_armed(entry):
-                name = entry[2]
-                fired.append((name, self._armed.pop(name)[2]))
+            entry = heappop(self._heap)
+            _, _, name, cause = entry
+            if self._armed.get(name) is entry:
+                del self._armed[name]
+                fired.append((name, cause))
         return fired
 
-    @property
     def next_due_us(self) -> int | None:
         """When the next timer is due."""
-        while self._heap and not self._is_armed(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
-
-    def _is_armed(self, entry: tuple[int, int, str]) -> bool:
-        armed = self._armed.get(entry[2])
-        return armed is not None and armed[1] == entry[1]
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if self._armed.get(entry[2]) is entry:
+                return entry[0]
+            heappop(heap)
+        return None
 
     def __len__(self) -> int:
         return len(self._armed)

@@ -29,8 +29,8 @@ import zmq
 
 from dynalab.core.faults import Faults
 from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, guard_server, prove
-from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Link, Said, Traffic
-from dynalab.live.parcels import FRAME_BYTES_OVER, Parcel, Run, runs
+from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Said, Traffic
+from dynalab.live.parcels import FRAME_BYTES_OVER, Run, runs
 from dynalab.live.sockets import (
     CONNECTIONS_WAITING_MAX,
     EVENTS,
@@ -85,10 +85,10 @@ class Transport:
         self._ready: dict[str, Link] = {}
         #: peers to whom something is said and not sent yet
         self._speaking: list[Link] = []
-        #: {client or control: routing id of its latest message}
-        self._routes: dict[str, bytes] = {}
-        #: {client or control: what is said and not sent yet}
-        self._answers: dict[str, Parcel] = {}
+        #: {client or control: where it is answered}
+        self.guests: dict[str, Guest] = {}
+        #: guests to whom something is said and not sent yet
+        self._answering: list[Guest] = []
         #: heap of (due, order, to, message) of delayed messages
         self._delayed: list[tuple[int, int, str, Said]] = []
         self._delays = 0
@@ -158,15 +158,17 @@ class Transport:
         What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
         listener, traffic, heard = self._listener, self.traffic, 0
-        receive = listener.recv
+        receive, peers, guests = listener.recv, self._peers, self.guests
         # Asking whether there is more costs half of being told by an exception that there is not.
         while heard < limit and int(listener.get(EVENTS)) & POLLIN:
             route = receive(NOBLOCK)
             frame = receive(NOBLOCK, copy=False)
             body = frame.bytes if not frame.more else self._skipped()
             sender = str(frame.get("User-Id"))
-            if sender == CONTROL or sender.startswith(CLIENT):
-                self._routes[sender] = route
+            if sender in guests:
+                guests[sender].route = route
+            elif sender not in peers and (sender == CONTROL or is_client(sender)):
+                guests[sender] = Guest(sender, route)
             said = runs(body)
             before = heard
             for run in said:
@@ -220,16 +222,16 @@ class Transport:
 
     def reply(self, to: str, kind: int, fields: bytes, number: int) -> None:
         """Answer a client, or the owner, at the end of the turn, where it last spoke from."""
-        if to not in self._routes:
+        guest = self.guests.get(to)
+        if guest is None:
             self._drop(to, (kind, fields, number), "unreachable")
         elif len(fields) > PAYLOAD_BYTES_MAX:
             self._drop(to, (kind, fields, number), "too large")
         else:
-            parcel = self._answers.get(to)
-            if parcel is None:
-                parcel = self._answers[to] = Parcel()
-            if parcel.add(kind, fields, number):
-                self._answer(to, self._answers.pop(to))
+            if not guest.parcel.size:
+                self._answering.append(guest)
+            if guest.parcel.add(kind, fields, number):
+                self._answer(guest)
 
     def flush(self) -> None:
         """Send all that was said."""
@@ -237,10 +239,10 @@ class Transport:
             speaking, self._speaking = self._speaking, []
             for peer in speaking:
                 self._say(peer)
-        if self._answers:
-            answers, self._answers = self._answers, {}
-            for to, parcel in answers.items():
-                self._answer(to, parcel)
+        if self._answering:
+            answering, self._answering = self._answering, []
+            for guest in answering:
+                self._answer(guest)
 
     def set_faults(self, faults: Faults) -> None:
         """These faults from now on; what is already delayed stays so."""
@@ -295,37 +297,37 @@ class Transport:
 
     def _say(self, peer: Link) -> None:
         """Send what is said to a peer, on its open link."""
-        parcel = peer.parcel
-        if not parcel:
+        if not peer.parcel.size:
             return
-        peer.parcel = Parcel()
+        frame, numbers = peer.parcel.take()
         if peer.socket is None:  # It was forgotten, or has moved, since.
-            self._lose(peer.name, parcel, "unknown node")
+            self._lose(peer.name, numbers, "unknown node")
             return
-        frame = parcel.frame()
         try:
             peer.socket.send(frame, NOBLOCK)
         except zmq.Again:
-            self._lose(peer.name, parcel, "unreachable")
+            self._lose(peer.name, numbers, "unreachable")
             return
-        self.traffic.messages_out += len(parcel)
+        self.traffic.messages_out += len(numbers)
         self.traffic.bytes_out += len(frame)
 
-    def _answer(self, to: str, parcel: Parcel) -> None:
-        """Send a parcel where `to` last spoke from."""
-        frame = parcel.frame()
+    def _answer(self, guest: Guest) -> None:
+        """Send what is said to a guest where it last spoke from."""
+        if not guest.parcel.size:
+            return
+        frame, numbers = guest.parcel.take()
         try:
-            self._listener.send(self._routes[to], SNDMORE)
+            self._listener.send(guest.route, SNDMORE)
             self._listener.send(frame, NOBLOCK)
         except zmq.Again:
-            self._lose(to, parcel, "queue full")
+            self._lose(guest.name, numbers, "queue full")
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            del self._routes[to]
-            self._lose(to, parcel, "unreachable")
+            self.guests.pop(guest.name, None)
+            self._lose(guest.name, numbers, "unreachable")
         else:
-            self.traffic.messages_out += len(parcel)
+            self.traffic.messages_out += len(numbers)
             self.traffic.bytes_out += len(frame)
 
     def _hold(self, peer: Link, said: Said) -> None:
@@ -367,8 +369,8 @@ class Transport:
                         self._put(name, said)
         self.flush()
 
-    def _lose(self, to: str, parcel: Parcel, why: str) -> None:
-        for number in parcel.numbers():
+    def _lose(self, to: str, numbers: list[int], why: str) -> None:
+        for number in numbers:
             self._lost(to, number, why)
 
     def _drop(self, to: str, said: Said, why: str) -> None:
