@@ -213,9 +213,20 @@ class NodeProcess:
         now_us, wall_us, cause, step = self.now_us(), self.wall_us(), 0, 0
         if self.recorder.enabled:
             cause, step = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)[0], 1
-        handle = self._handle
+        node, pile = self.node, self._effects
         for message in messages:
-            handle(Received(sender, message), cause, now_us, wall_us)
+            if node is None:
+                self.count("early")
+                continue
+            if self.uses_parts:
+                self._request = about(message)[2]
+            event = Received(sender, message)
+            try:
+                effects = node.handle(event, now_us, wall_us)
+            except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
+                effects = self._after_bug(event)
+            if effects:
+                pile.append((cause, effects))
             cause += step
 
     def _hear_apart(self, sender: str, run: Run, error: WireError) -> None:
@@ -242,18 +253,11 @@ class NodeProcess:
         self.recorder.add("refuse", peer=sender, detail={"why": why[:200]})
 
     def handle(self, event: Event, cause: int) -> None:
-        """Let the node handle one event; keep what it asks for until the store is committed."""
-        self._handle(event, cause, self.now_us(), self.wall_us())
-
-    def _handle(self, event: Event, cause: int, now_us: int, wall_us: int) -> None:
-        if self.node is None:
-            self.count("early")
-            return
-        if self.uses_parts and type(event) is Received:
-            self._request = about(event.message)[2]
+        """Let the node handle an event that is no message; keep what it asks for until the store is committed."""
+        assert self.node is not None, "timers are set, and it starts, by a node"
         try:
-            effects = self.node.handle(event, now_us, wall_us)
-        except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
+            effects = self.node.handle(event, self.now_us(), self.wall_us())
+        except Exception:  # noqa: BLE001 - as in `_hear`
             effects = self._after_bug(event)
         if effects:
             self._effects.append((cause, effects))
