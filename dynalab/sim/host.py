@@ -8,6 +8,9 @@ from dynalab.core.config import Config
 from dynalab.core.node import Node
 from dynalab.sim.disk import SimDisk
 
+EPOCH_US = 1_192_320_000_000_000
+"""The wall clock when virtual time is 0: 14 October 2007, 00:00 UTC, the first day of SOSP 2007."""
+
 UP, CRASHED, PAUSED = "up", "crashed", "paused"
 
 
@@ -22,10 +25,10 @@ class Host:
         state: `UP`, `CRASHED` or `PAUSED`.
         timers: ``{name: token of the latest setting}``.
         held: entries of the heap that came due while the node was paused, in order.
-        skew_us: by how much its wall clock is wrong.
+        epoch_us: what its wall clock said when virtual time was 0.
     """
 
-    __slots__ = ("config", "disk", "held", "name", "node", "skew_us", "state", "timers")
+    __slots__ = ("config", "disk", "epoch_us", "held", "name", "node", "state", "timers")
 
     def __init__(self, name: str, config: Config, node: Node, disk: SimDisk) -> None:
         self.name = name
@@ -35,4 +38,4 @@ class Host:
         self.state = UP
         self.timers: dict[str, int] = {}
         self.held: list[tuple[Any, ...]] = []
-        self.skew_us = 0
+        self.epoch_us = EPOCH_US

@@ -11,8 +11,8 @@ Rule 1: an action's place in the heap is (time, counter): at one time, things ha
 Rule 2: an act takes effect at once, between two steps.
 Rule 3: callbacks to the outside (`done`, `call_at`) end a step, so their acts too fall between two steps.
 
-Most requests are answered long before their client would give up.
-So of all that give up after an equally long wait only the first lies in the heap, and the rest queue up behind it:
+Most requests are answered long before their client, or their coordinator's timer, would lose patience.
+So of all that is due after an equally long wait only the first lies in the heap, and the rest queue up behind it:
 the heap stays as small as what is really under way.
 """
 
@@ -31,9 +31,6 @@ from dynalab.sim.chance import stream
 from dynalab.sim.host import CRASHED, PAUSED, Host
 from dynalab.sim.network import Latency, Network
 from dynalab.sim.record import Record
-
-EPOCH_US = 1_192_320_000_000_000
-"""The wall clock when virtual time is 0: 14 October 2007, 00:00 UTC, the first day of SOSP 2007."""
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
@@ -100,14 +97,15 @@ class Loop:
         self._pushed = 0
         #: seq of the trace event that is being handled
         self._cause = 0
-        #: {how long to wait: entries of `_give_up` in the order they come due, the first of them in the heap}
-        self._patience: dict[int, deque[Entry]] = {}
+        #: {how long to wait: entries in the order they come due, the first of them in the heap}
+        self._queues: dict[int, deque[Entry]] = {}
         #: {(client, request): [(token, node it asked, done)]}
         self._waiting: dict[tuple[str, str], list[tuple[int, str, Done]]] = {}
         #: {token: function} of `call_at`; empty in a replay
         self._calls: dict[int, Callable[[], object]] = {}
+        #: the actions of entries, bound once: an entry is made for every message and every timer
+        self._delivery, self._answering, self._firing = self._deliver, self._answer, self._fire
         self._carry: dict[type, Callable[[Host, Any], None]] = {
-            Send: self._send,
             Reply: self._reply,
             SetTimer: self._set_timer,
             CancelTimer: self._cancel_timer,
@@ -175,7 +173,11 @@ class Loop:
         """Send a client's request; `done` hears the reply, or None after `give_up_us`."""
         self._remember("request", (client, to, message, give_up_us))
         waiter = (self._act_request(client, to, message, give_up_us), to, done)
-        self._waiting.setdefault((client, message.request), []).append(waiter)
+        asked = (client, message.request)
+        if asked in self._waiting:
+            self._waiting[asked].append(waiter)
+        else:
+            self._waiting[asked] = [waiter]
 
     def inject(self, sender: str, to: str, message: Any) -> None:
         """Let a message reach node `to` at the next step, as if `sender` had sent it: for what nobody may send."""
@@ -191,16 +193,11 @@ class Loop:
     def _act_request(self, client: str, to: str, message: Any, give_up_us: int) -> int:
         now = self.now_us
         sent = self.record.send(now, client, to, message, 0)
-        self._push(self.network.arrival_us(client, to, now), self._deliver, to, client, message, sent)
-        self._pushed += 1
-        entry = (now + give_up_us, self._pushed, self._give_up, client, message.request, give_up_us)
-        queue = self._patience.get(give_up_us)
-        if queue is None:
-            self._patience[give_up_us] = deque([entry])
-            heappush(self._heap, entry)
-        else:
-            queue.append(entry)
-        return self._pushed
+        self._pushed = token = self._pushed + 2
+        arrival = self.network.arrival_us(client, to, now)
+        heappush(self._heap, (arrival, token - 1, self._delivery, to, client, message, sent))
+        self._push_behind((now + give_up_us, token, self._give_up, client, message.request, give_up_us))
+        return token
 
     # What happens ----------------------------------------------------------------------------
 
@@ -209,6 +206,26 @@ class Loop:
         self._pushed += 1
         heappush(self._heap, (at_us, self._pushed, action, *needs))
         return self._pushed
+
+    def _push_behind(self, entry: Entry) -> None:
+        """Put an entry behind those that wait equally long, which is the last thing it says: into the heap if first."""
+        queue = self._queues.get(entry[-1])
+        if queue is None:
+            self._queues[entry[-1]] = deque((entry,))
+            heappush(self._heap, entry)
+        else:
+            queue.append(entry)
+
+    def _move_up(self, entry: Entry) -> None:
+        """An entry has come due: the next one that waits equally long takes its place in the heap."""
+        queue = self._queues.get(entry[-1])
+        if queue is None or queue[0] is not entry:  # A node was paused meanwhile; its entry came due a second time.
+            return
+        queue.popleft()
+        if queue:
+            heappush(self._heap, queue[0])
+        else:
+            del self._queues[entry[-1]]
 
     def _call(self, entry: Entry) -> None:
         function = self._calls.pop(entry[1], None)
@@ -229,7 +246,8 @@ class Loop:
             self._handle(host, Received(sender, message), heard)
 
     def _fire(self, entry: Entry) -> None:
-        _, token, _, host, name, cause = entry
+        self._move_up(entry)
+        _, token, _, host, name, cause, _ = entry
         if host.timers.get(name) != token:
             return
         if host.state is PAUSED:
@@ -243,19 +261,28 @@ class Loop:
         self._cause = cause
         now = self.now_us
         try:
-            effects = host.node.handle(event, now, EPOCH_US + now + host.skew_us)
+            effects = host.node.handle(event, now, now + host.epoch_us)
         except BaseException as error:  # The user's Ctrl-C, or a bug: the event fails, and the world can go on.
             self._carry_out(host, host.node.abandon(event, PartFailed(f"broken off by {type(error).__name__}")))
             raise
         self._carry_out(host, effects)
 
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
+        """Commit, then do what the node asks for; sends, by far the most of it, without a detour."""
         host.disk.commit()
+        now, sender, cause, network = self.now_us, host.name, self._cause, self.network
         for effect in effects:
-            if type(effect) is Send:
-                self._send(host, effect)
-            else:
+            if type(effect) is not Send:
                 self._carry[type(effect)](host, effect)
+                continue
+            to, message = effect.to, effect.message
+            sent = self.record.send(now, sender, to, message, cause)
+            if network.is_whole:
+                self._pushed = token = self._pushed + 1
+                arrival = network.arrival_us(sender, to, now)
+                heappush(self._heap, (arrival, token, self._delivery, to, sender, message, sent))
+            else:
+                self._send(sender, to, message, sent)
 
     def _answer(self, entry: Entry) -> None:
         """A reply reaches its client."""
@@ -274,14 +301,9 @@ class Loop:
             done(sender, message)
 
     def _give_up(self, entry: Entry) -> None:
-        """A client stops waiting, if it still waits; the next one with as much patience takes its place in the heap."""
-        _, token, _, client, request, give_up_us = entry
-        queue = self._patience[give_up_us]
-        queue.popleft()
-        if queue:
-            heappush(self._heap, queue[0])
-        else:
-            del self._patience[give_up_us]
+        """A client stops waiting, if it still waits."""
+        self._move_up(entry)
+        _, token, _, client, request, _ = entry
         waiting = self._waiting.get((client, request))
         if waiting is None:
             return
@@ -294,32 +316,30 @@ class Loop:
 
     # Effects ---------------------------------------------------------------------------------
 
-    def _send(self, host: Host, effect: Send | Reply) -> None:
-        to, message = effect.to, effect.message
-        sender, network, now = host.name, self.network, self.now_us
-        sent = self.record.send(now, sender, to, message, self._cause)
-        if network.is_whole:  # Written out: this is on the path of every message.
-            self._pushed = token = self._pushed + 1
-            heappush(self._heap, (network.arrival_us(sender, to, now), token, self._deliver, to, sender, message, sent))
-            return
-        arrivals = network.arrivals_us(sender, to, now)
+    def _send(self, sender: str, to: str, message: Message, sent: int) -> None:
+        """A message leaves for a node, whatever is wrong with the network."""
+        network, now = self.network, self.now_us
+        arrivals = [network.arrival_us(sender, to, now)] if network.is_whole else network.arrivals_us(sender, to, now)
         for arrival in arrivals:
-            self._push(arrival, self._deliver, to, sender, message, sent)
+            self._push(arrival, self._delivery, to, sender, message, sent)
         if not arrivals:
             self.record.drop(now, sender, to, sent, "cut" if network.is_cut(sender, to) else "lost")
 
     def _reply(self, host: Host, effect: Reply) -> None:
-        to, message = effect.to, effect.message
-        if not to.startswith("client:"):
-            self._send(host, effect)
-            return
-        sender, now = host.name, self.now_us
+        """Answer a client; a forwarding node is answered as by any other message."""
+        to, message, sender, now = effect.to, effect.message, host.name, self.now_us
         sent = self.record.send(now, sender, to, message, self._cause)
-        self._push(self.network.arrival_us(sender, to, now), self._answer, to, sender, message, sent)
+        if not to.startswith("client:"):
+            self._send(sender, to, message, sent)
+            return
+        self._pushed = token = self._pushed + 1
+        arrival = self.network.arrival_us(sender, to, now)
+        heappush(self._heap, (arrival, token, self._answering, to, sender, message, sent))
 
     def _set_timer(self, host: Host, effect: SetTimer) -> None:
         name, delay_us = effect.name, effect.delay_us
-        host.timers[name] = self._push(self.now_us + delay_us, self._fire, host, name, self._cause)
+        self._pushed = host.timers[name] = token = self._pushed + 1
+        self._push_behind((self.now_us + delay_us, token, self._firing, host, name, self._cause, delay_us))
 
     def _cancel_timer(self, host: Host, effect: CancelTimer) -> None:
         host.timers.pop(effect.name, None)

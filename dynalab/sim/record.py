@@ -71,8 +71,10 @@ class Record:
         """Write down that `message` left `node`; answers the seq."""
         self.sent += 1
         kind = type(message)
-        size = SIZERS[kind](message) if kind in SIZERS else 0
-        self.bytes += size
+        size = 0
+        if kind in SIZERS:
+            size = SIZERS[kind](message)
+            self.bytes += size
         if not self.on:
             return 0
         shape = SHAPES[kind]

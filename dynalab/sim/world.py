@@ -17,7 +17,7 @@ from dynalab.core.node import Node
 from dynalab.core.ring import position_of
 from dynalab.sim.chance import secret, stream
 from dynalab.sim.disk import SimDisk
-from dynalab.sim.host import CRASHED, PAUSED, UP, Host
+from dynalab.sim.host import CRASHED, EPOCH_US, PAUSED, UP, Host
 from dynalab.sim.loop import Founding, Loop
 
 SEEDS = 3
@@ -101,7 +101,7 @@ class World(Loop):
 
     def _act_skew(self, said: str, name: str, skew_us: int) -> None:
         self._fault(said)
-        self.hosts[name].skew_us = skew_us
+        self.hosts[name].epoch_us = EPOCH_US + skew_us
 
     def _act_join(self, said: str, name: str, weight: float, zone: str) -> None:
         config = self.founded.config

@@ -25,7 +25,7 @@ from dynalab.core.errors import (
     WriteQuorumNotReached,
 )
 from dynalab.sim.cluster import Simulation
-from dynalab.sim.loop import EPOCH_US
+from dynalab.sim.host import EPOCH_US
 
 
 def homes(sim: Simulation, key: str) -> list[str]:
