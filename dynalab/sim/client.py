@@ -11,7 +11,6 @@ from dynalab.core.faults import known_node
 from dynalab.core.messages import ClientGet, ClientPut
 from dynalab.core.operations import Operation
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session, key_text
-from dynalab.sim.host import CRASHED
 from dynalab.sim.latency import Latencies
 from dynalab.sim.many import Many
 from dynalab.sim.pending import Driver, Pending, Result
@@ -45,18 +44,18 @@ class Request(Pending[Result]):
     __slots__ = ("_client", "_kind", "_message", "_started_us")
 
     def __init__(self, client: Client, kind: str, message: Any) -> None:
-        super().__init__(client.world)
+        world = client.world
+        Pending.__init__(self, world)  # Not through `super`, which costs as much as all the rest.
         self._client = client
         self._kind = kind
         self._message = message
-        self._started_us = client.world.now_us
+        self._started_us = world.now_us
 
     def send(self, via: str | None) -> None:
         """Ask node `via`, or the first running node of the key's preference list."""
         message, world = self._message, self._client.world
-        node = world.coordinator_of(message.key) if via is None else via
-        host = None if node is None else world.hosts.get(node)
-        if node is None or host is None or host.state is CRASHED:
+        node = via or world.coordinator_of(message.key)
+        if node is None or (via and not world.is_running(via)):
             self._fail(_not_running(node))
             return
         world.request(self._client.address, node, message, message.timeout_us + GRACE_US, self._on_reply)
@@ -185,10 +184,7 @@ class Client:
 
     def submit_many(self, operations: Iterable[Operation], outstanding: int = 64) -> Many:
         """`many`, without waiting."""
-        return Many(self.world, self._submit, operations, outstanding)
-
-    def _submit(self, kind: str, arguments: list[Any], options: dict[str, Any]) -> Pending[Any]:
-        return self._verbs[kind](*arguments, **options)
+        return Many(self.world, self._verbs, operations, outstanding)
 
     def submit_put(
         self,
@@ -202,7 +198,8 @@ class Client:
         request_id: str | None = None,
     ) -> Pending[Ack]:
         """`put`, without waiting: it goes on while virtual time does."""
-        via = self._checked(via)
+        if via is not None or self.via is not None:
+            via = self._checked(via)
         return self._begin("put", self.session.put(key, value, context, n, w, timeout_ms, request_id), via)
 
     def submit_get(
@@ -214,7 +211,8 @@ class Client:
         via: str | None = None,
     ) -> Pending[Got]:
         """`get`, without waiting."""
-        via = self._checked(via)
+        if via is not None or self.via is not None:
+            via = self._checked(via)
         return self._begin("get", self.session.get(key, n, r, timeout_ms), via)
 
     def submit_delete(

@@ -57,7 +57,9 @@ class SimDisk(MemoryStore):
             self._sync_next = False
             self._unsynced.clear()
             self._undo.clear()
-        elif self._buffered and self._undo:
+        elif not self._undo:
+            return
+        elif self._buffered:
             self._unsynced.append(self._undo)
             self._undo = []
         else:

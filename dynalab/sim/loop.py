@@ -28,9 +28,9 @@ from dynalab.core.effects import CancelTimer, Effect, Note, Received, Reply, Sen
 from dynalab.core.errors import BadRequest, PartFailed
 from dynalab.core.messages import ClientFailed, Message
 from dynalab.sim.chance import stream
-from dynalab.sim.host import CRASHED, PAUSED, Host
+from dynalab.sim.host import CRASHED, PAUSED, UP, Host
 from dynalab.sim.network import Latency, Network
-from dynalab.sim.record import Record
+from dynalab.sim.record import SIZERS, Record
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
@@ -171,7 +171,8 @@ class Loop:
 
     def request(self, client: str, to: str, message: Any, give_up_us: int, done: Done) -> None:
         """Send a client's request; `done` hears the reply, or None after `give_up_us`."""
-        self._remember("request", (client, to, message, give_up_us))
+        if self.closed or self.record.on:
+            self._remember("request", (client, to, message, give_up_us))
         waiter = (self._act_request(client, to, message, give_up_us), to, done)
         asked = (client, message.request)
         if asked in self._waiting:
@@ -234,16 +235,26 @@ class Loop:
 
     def _deliver(self, entry: Entry) -> None:
         _, _, _, to, sender, message, sent = entry
-        host, network, record = self.hosts.get(to), self.network, self.record
-        if host is None or host.state is CRASHED:
-            record.drop(self.now_us, sender, to, sent, "down")
-        elif host.state is PAUSED:
-            host.held.append(entry)
-        elif not network.is_whole and network.is_cut(sender, to):
-            record.drop(self.now_us, sender, to, sent, "cut")
-        else:
+        host, record = self.hosts.get(to), self.record
+        if host is None or host.state is not UP or not self.network.is_whole:
+            host = self._reached(entry)
+        if host is not None:
             heard = record.receive(self.now_us, to, sender, sent) if record.on else 0
             self._handle(host, Received(sender, message), heard)
+
+    def _reached(self, entry: Entry) -> Host | None:
+        """Who hears a message now: nobody when its host is down, or stopped, or cut off from the sender."""
+        _, _, _, to, sender, _, sent = entry
+        host = self.hosts.get(to)
+        if host is None or host.state is CRASHED:
+            self.record.drop(self.now_us, sender, to, sent, "down")
+        elif host.state is PAUSED:
+            host.held.append(entry)
+        elif not self.network.is_whole and self.network.is_cut(sender, to):
+            self.record.drop(self.now_us, sender, to, sent, "cut")
+        else:
+            return host
+        return None
 
     def _fire(self, entry: Entry) -> None:
         self._move_up(entry)
@@ -270,13 +281,17 @@ class Loop:
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
         """Commit, then do what the node asks for; sends, by far the most of it, without a detour."""
         host.disk.commit()
-        now, sender, cause, network = self.now_us, host.name, self._cause, self.network
+        now, sender, cause, network, record = self.now_us, host.name, self._cause, self.network, self.record
         for effect in effects:
             if type(effect) is not Send:
                 self._carry[type(effect)](host, effect)
                 continue
             to, message = effect.to, effect.message
-            sent = self.record.send(now, sender, to, message, cause)
+            if record.on or type(message) in SIZERS:
+                sent = record.send(now, sender, to, message, cause)
+            else:
+                record.sent += 1
+                sent = 0
             if network.is_whole:
                 self._pushed = token = self._pushed + 1
                 arrival = network.arrival_us(sender, to, now)

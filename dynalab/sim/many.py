@@ -17,7 +17,7 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
 
     Args:
         loop: the world.
-        submit: ``submit(kind, arguments, options)`` begins one request.
+        verbs: ``{kind: function that begins one request}``.
         operations: see `core.operations`.
         outstanding: how many are under way at any time.
     """
@@ -25,12 +25,12 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
     def __init__(
         self,
         loop: Loop,
-        submit: Callable[[str, list[Any], dict[str, Any]], Pending[Any]],
+        verbs: dict[str, Callable[..., Pending[Any]]],
         operations: Iterable[Operation],
         outstanding: int,
     ) -> None:
         super().__init__(loop)
-        self._submit = submit
+        self._verbs = verbs
         self._operations = checked_operations(operations)
         self._outstanding = checked_outstanding(outstanding)
         self._under_way = 0
@@ -55,7 +55,8 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
         place = len(self._ends)
         self._ends.append(None)
         try:
-            pending = self._submit(*taken_apart(operation))
+            kind, arguments, options = taken_apart(operation)
+            pending = self._verbs[kind](*arguments, **options)
         except DynalabError as error:
             self._ends[place] = error
             return

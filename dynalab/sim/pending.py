@@ -58,9 +58,11 @@ class Pending(Generic[Result]):
     def finish(self, result: Any = None, error: DynalabError | None = None) -> None:
         """It has ended."""
         self._result, self.error, self.done = result, error, True
-        callbacks, self._callbacks = self._callbacks, ()
-        for function in callbacks:
-            function()
+        callbacks = self._callbacks
+        if callbacks:
+            self._callbacks = ()
+            for function in callbacks:
+                function()
 
     def end(self) -> Result | DynalabError:
         """What it has ended with: its result, or its error."""

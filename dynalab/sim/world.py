@@ -53,13 +53,20 @@ class World(Loop):
         """Whom a partition-aware client asks: the first node of the key's walk that is up (6.4); None: nobody is."""
         hosts = self.hosts
         for knowing in hosts.values():
+            if knowing.state is not UP:
+                continue
             ring = knowing.node.membership.ring
-            if knowing.state is UP and ring.nodes:
+            if ring.nodes:
                 for name in ring.walk(position_of(key)):
-                    if name in hosts and hosts[name].state is UP:
+                    host = hosts.get(name)
+                    if host is not None and host.state is UP:
                         return name
                 return knowing.name
         return next((name for name, host in hosts.items() if host.state is not CRASHED), None)
+
+    def is_running(self, name: str) -> bool:
+        """Whether there is a node of this name that has not crashed; one that is paused will hear what it is asked."""
+        return name in self.hosts and self.hosts[name].state is not CRASHED
 
     def running(self) -> list[Host]:
         """The hosts that are up, in the order they came."""
