@@ -274,13 +274,16 @@ class Loop:
         try:
             effects = host.node.handle(event, now, now + host.epoch_us)
         except BaseException as error:  # The user's Ctrl-C, or a bug: the event fails, and the world can go on.
-            self._carry_out(host, host.node.abandon(event, PartFailed(f"broken off by {type(error).__name__}")))
+            effects = host.node.abandon(event, PartFailed(f"broken off by {type(error).__name__}"))
+            host.disk.commit()
+            self._carry_out(host, effects)
             raise
-        self._carry_out(host, effects)
+        host.disk.commit()
+        if effects:
+            self._carry_out(host, effects)
 
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
-        """Commit, then do what the node asks for; sends, by far the most of it, without a detour."""
-        host.disk.commit()
+        """Do what the node asks for; sends, by far the most of it, without a detour."""
         now, sender, cause, network, record = self.now_us, host.name, self._cause, self.network, self.record
         for effect in effects:
             if type(effect) is not Send:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from math import isfinite
+from math import floor, isfinite
 from random import Random
 
 from dynalab.core.errors import InvalidSetting
@@ -58,7 +58,7 @@ class Network:
     def arrival_us(self, sender: str, to: str, now_us: int) -> int:
         """When a message sent now arrives on a link that nothing is wrong with."""
         if self._draw_us is None:
-            arrival = now_us + self._low_us + int(self._toss() * self._span_us)
+            arrival = now_us + self._low_us + floor(self._toss() * self._span_us)
         else:
             arrival = now_us + self._draw_us()
         latest = self._latest[sender]
