@@ -647,3 +647,24 @@ def test_the_log_of_a_node_is_what_it_did() -> None:
     assert all(" B " in line for line in lines)
     with pytest.raises(UnknownNode):
         sim.logs("Z")
+
+
+def test_timers_of_answered_requests_do_not_fill_the_heap() -> None:
+    """What waits equally long queues up outside of the heap, which holds what is really under way."""
+    with Simulation(3, seed=1, trace=False) as sim:
+        client = sim.client("alice")
+        client.many([("put", f"k{number}", number) for number in range(500)], 64)
+        assert len(sim._world._heap) < 64
+
+
+def test_a_timer_that_came_due_while_its_node_was_paused_does_not_hold_up_those_behind_it() -> None:
+    """Its entry comes due a second time when the node goes on; the queue has moved on by then."""
+    with Simulation(3, seed=1, ping_ms=100) as sim:
+        sim.pause("A")
+        sim.run(ms=300)
+        sim.resume("A")
+        sim.run(ms=1_000)
+        pings = {
+            name: sum(e.node == name and e.message == "Ping" and e.kind == "send" for e in sim.events) for name in "ABC"
+        }
+        assert all(count >= 2 * 9 for count in pings.values())
