@@ -54,8 +54,12 @@ def encode_value(value: Any, bytes_max: int) -> bytes:
     >>> decode_value(encode_value({"milk": 1}, 100))
     {'milk': 1}
     """
-    is_bytes = isinstance(value, (bytes, bytearray))
-    encoded = _BYTES + bytes(value) if is_bytes else _encode_text_or_json(value)
+    if type(value) is bytes:
+        encoded = _BYTES + value
+    elif isinstance(value, (bytes, bytearray)):
+        encoded = _BYTES + bytes(value)
+    else:
+        encoded = _encode_text_or_json(value)
     if len(encoded) - 1 > bytes_max:
         raise ValueTooLarge(f"a value has at most {bytes_max:,} bytes encoded; this one has {len(encoded) - 1:,}")
     return encoded

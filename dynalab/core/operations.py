@@ -28,6 +28,10 @@ def taken_apart(operation: Operation) -> tuple[str, list[Any], dict[str, Any]]:
     >>> taken_apart(("get", "cart", {"r": 1}))
     ('get', ['cart'], {'r': 1})
     """
+    if type(operation) is tuple and operation and type(operation[0]) is str:
+        kind, *arguments = operation
+        if len(arguments) == _ARGUMENTS.get(kind):  # The usual form needs no closer look.
+            return kind, arguments, {}
     kind, *arguments = operation if isinstance(operation, (tuple, list)) and operation else ("nothing",)
     wanted = _ARGUMENTS.get(kind) if isinstance(kind, str) else None
     if len(arguments) == wanted:

@@ -13,6 +13,7 @@ Rule 2: bad input is refused here, before anything is sent, by a definite error 
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import count
 from typing import Any, Final
 
 from dynalab.core.answers import Ack, Got, Sibling, error_of
@@ -52,12 +53,13 @@ class Session:
     def __init__(self, name: str, config: Config, prefix: str) -> None:
         self.name = name
         self.config = config
-        self._prefix = prefix
+        #: what request ids begin with, and the numbers they end with
+        self._prefix = f"{prefix}-"
+        self._numbers = count(1)
         #: what a request without wishes of its own says
         self._usual_r = (config.n, min(config.r, config.n))
         self._usual_w = (config.n, min(config.w, config.n))
         self._usual_timeout_us = config.timeout_ms * 1000
-        self._requests = 0
         #: {key: context of the last get}
         self._read: dict[bytes, Context] = {}
         #: {key: context of the last acknowledgement}
@@ -97,7 +99,7 @@ class Session:
     ) -> ClientGet:
         """The message for a get."""
         copies, need = self._usual_r if n is None and r is None else self._quorum("r", n, r)
-        request = self._next_request()
+        request = f"{self._prefix}{next(self._numbers)}"
         timeout_us = self._usual_timeout_us if timeout_ms is None else _deadline(timeout_ms)
         return ClientGet(request, encode_key(key), copies, need, timeout_us)
 
@@ -140,7 +142,10 @@ class Session:
         key = encode_key(key)
         copies, need = self._usual_w if n is None and w is None else self._quorum("w", n, w)
         contexts = self.contexts(key) if context is USE_SESSION else self._chosen(key, context)
-        request = self._next_request() if request_id is None else _request_name(request_id, key, encoded)
+        if request_id is None:
+            request = f"{self._prefix}{next(self._numbers)}"
+        else:
+            request = _request_name(request_id, key, encoded)
         timeout_us = self._usual_timeout_us if timeout_ms is None else _deadline(timeout_ms)
         return ClientPut(request, key, encoded, contexts, context is Context.LOCAL, copies, need, timeout_us)
 
@@ -161,10 +166,6 @@ class Session:
         if not _is_int(quorum) or not 1 <= quorum <= copies:
             raise InvalidQuorum(f"{name} must be from 1 to n={copies}; got {quorum!r}")
         return copies, quorum
-
-    def _next_request(self) -> str:
-        self._requests = number = self._requests + 1
-        return f"{self._prefix}-{number}"
 
 
 def _is_int(value: Any) -> bool:

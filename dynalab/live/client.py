@@ -39,9 +39,6 @@ from dynalab.live.parcels import CONTROL_KIND, Parcel, Run, runs
 from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
 
-DRAIN_FRAMES_MAX = 64
-"""Frames taken from one line before the others have their turn."""
-
 PATIENCE_MS = 1_000
 
 NEVER_US = 2**63
@@ -94,7 +91,7 @@ class Lines:
         self._recorders = Recorders(self.now_us, on_news)
         #: lines that are closed, with requests nobody can answer any more: their deadlines end them
         self._closed: list[Line] = []
-        #: no deadline is over before
+        #: before this no deadline is over
         self._look_us = NEVER_US
         self._count = 0
         self._posted: deque[Callable[[], None]] = deque()
@@ -179,11 +176,11 @@ class Lines:
             for ready, _ in self._poller.poll(patience_ms):
                 line = self._by_socket.get(ready)
                 if line is not None:
-                    self._drain(line)
+                    self._hear(line)
                 elif ready == self._wake_in.fileno():  # Else it was closed by what came before it in this turn.
                     self._awake()
+            self._flush()  # First of all: somebody waits for it.
             patience_ms = self._expire()
-            self._flush()
         self._shut()
 
     def _awake(self) -> None:
@@ -205,7 +202,8 @@ class Lines:
         now_us = self.now_us()
         if now_us >= self._look_us:
             self._look(now_us)
-        return min(-((now_us - self._look_us) // 1000), PATIENCE_MS)
+        left_us = self._look_us - now_us
+        return PATIENCE_MS if left_us >= PATIENCE_MS * 1000 else -(-left_us // 1000)
 
     def _look(self, now_us: int) -> None:
         under_way = [(line, ask) for line in (*self._lines.values(), *self._closed) for ask in line.under_way()]
@@ -228,18 +226,21 @@ class Lines:
         late.definite = isinstance(ask.message, ClientGet)
         ask.failed(late)
 
-    def _drain(self, line: Line) -> None:
+    def _hear(self, line: Line) -> None:
+        """Take one frame from a line that has one; the next look at all lines finds the next one.
+
+        To try until nothing is left costs more than that look, and a busy line would keep the others waiting.
+        """
         hear = self._hear_answer if line.user == CONTROL else self._hear_reply
-        for _ in range(DRAIN_FRAMES_MAX):
+        try:
+            frame = line.socket.recv(NOBLOCK)
+        except zmq.Again:
+            return
+        for run in runs(frame):
             try:
-                frame = line.socket.recv(NOBLOCK)
-            except zmq.Again:
-                return
-            for run in runs(frame):
-                try:
-                    hear(line, run)
-                except (WireError, msgspec.MsgspecError):
-                    self.unreadable += run.many
+                hear(line, run)
+            except (WireError, msgspec.MsgspecError):
+                self.unreadable += run.many
 
     def _hear_answer(self, line: Line, run: Run) -> None:
         if run.kind != CONTROL_KIND:
@@ -278,8 +279,9 @@ class Lines:
         if self._tracing:
             number = self._recorders.of(ask.user).sent(message, ask.node, len(fields), 0, self.now_us())
         line.add(ask)
-        ask.due_us = ask.since_us + ask.wait_us
-        self._look_us = min(self._look_us, ask.due_us)
+        ask.due_us = due_us = ask.since_us + ask.wait_us
+        if due_us < self._look_us:  # noqa: PLR1730 - a call of `min` costs ten times as much
+            self._look_us = due_us
         self._say(line, kind, fields, number)
 
     def _order(self, node: str, order: control.Order, future: Future[Answer]) -> None:
@@ -293,13 +295,16 @@ class Lines:
 
     def _say(self, line: Line, kind: int, fields: bytes, number: int) -> None:
         """Say something at the end of the turn."""
-        if not line.parcel:
+        parcel = line.parcel
+        if not parcel.size:
             self._speaking.append(line)
-        if line.parcel.add(kind, fields, number):
+        if parcel.add(kind, fields, number):
             self._send(line)
 
     def _flush(self) -> None:
         """Send all that was said."""
+        if not self._speaking:
+            return
         speaking, self._speaking = self._speaking, []
         for line in speaking:
             if line.parcel and not line.socket.closed:

@@ -27,7 +27,6 @@ from dynalab.core.faults import known_node
 from dynalab.core.founding import checked_name, checked_parts, founded_config, node_names
 from dynalab.core.inspection import checked_lines
 from dynalab.core.membership import founding, placement
-from dynalab.core.ring import position_of
 from dynalab.core.session import USE_SESSION, Ack, ContextChoice, Got, Session, encode_key, key_text
 from dynalab.live.aio import Aio
 from dynalab.live.folder import tail
@@ -40,12 +39,14 @@ from dynalab.live.spawn import KEEPER
 from dynalab.live.tally import Tally
 from dynalab.live.usage import Usage
 from dynalab.live.verbs import Verbs, checked_travel
+from dynalab.live.walks import Walks
 
 if TYPE_CHECKING:
     from dynalab.codec.trace import Trace
 
 DEFAULT_CLIENT = "default"
 PRINTED_LINES_MAX = 1_000
+RUNNING = (UP, PAUSED)
 
 #: {name: the cluster of this name}, as long as somebody holds it
 _RUNNING: weakref.WeakValueDictionary[str, Cluster] = weakref.WeakValueDictionary()
@@ -103,6 +104,7 @@ class Cluster(Verbs):
             raise
         history = founding(names, settled)
         self._ring = placement(history, settled.strategy, settled.tokens, settled.partitions).current
+        self._walks = Walks(self._ring)
         if settled.data_dir is not None:
             self._look_at_ring()
             self._check_all_are_named(names)
@@ -189,24 +191,25 @@ class Cluster(Verbs):
             raise BadRequest(self._usage.refusal())
         node = self._coordinator_of(request.message.key) if via is None else via
         entry = None if node is None else owner.roll.entries.get(node)
-        if entry is None or entry.state not in (UP, PAUSED):
+        if node is None or entry is None or entry.state not in RUNNING:
             request.failed(_not_running(node))
             return
         if owner.has_parts:
             self._asking.add(request.message.request)
-        owner.request(request, entry.node)
+        owner.request(request, node)
 
     def call(self, act: Callable[[], None]) -> None:
         """Run `act` on the thread that speaks for the clients."""
         self._owner.call(act)
 
     def _coordinator_of(self, key: bytes) -> str | None:
-        ring, entries = self._ring, self._owner.roll.entries
-        if ring.nodes:
-            for node in ring.walk(position_of(key)):
-                entry = entries.get(node)
-                if entry is not None and entry.state == UP:
-                    return node
+        walks, entries = self._walks, self._owner.roll.entries
+        if walks.ring is not self._ring:
+            walks = self._walks = Walks(self._ring)
+        for node in walks.known.get(key) or walks.of(key):
+            entry = entries.get(node)
+            if entry is not None and entry.state == UP:
+                return node
         return next((node for node, state in self.states().items() if state != CRASHED), None)
 
     def checked_via(self, via: str | None) -> str | None:

@@ -23,11 +23,12 @@ class Ask:
 
     Attributes:
         user: who asks.
+        wait_us: how long the answer is waited for.
         node, since_us, due_us: who is asked, when, and until when the answer is waited for; known once it is sent.
         later: who asked next, on the same line under the same request id.
     """
 
-    __slots__ = ("due_us", "later", "message", "node", "since_us", "user")
+    __slots__ = ("due_us", "later", "message", "node", "since_us", "user", "wait_us")
     node: str
     since_us: int
     due_us: int
@@ -35,12 +36,8 @@ class Ask:
     def __init__(self, user: str, message: Message) -> None:
         self.user = user
         self.message = message
+        self.wait_us = WISH_US
         self.later: Ask | None = None
-
-    @property
-    def wait_us(self) -> int:
-        """How long its answer is waited for."""
-        return WISH_US
 
     def and_later(self) -> list[Ask]:
         """This one, and those who asked after it under the same request id."""
@@ -72,7 +69,7 @@ class Line:
 
     def add(self, ask: Ask) -> None:
         """Somebody asks."""
-        last = self.asked.setdefault(ask.message.request, ask)
+        last = self.asked.setdefault(ask.message.request, ask)  # Nearly always it is the only one.
         while last is not ask:
             if last.later is None:
                 last.later = ask

@@ -69,7 +69,13 @@ class Many:
         self._filling = True
         try:
             for operation in self._operations:
-                self._enter(operation)
+                place = len(self._ends)
+                self._ends.append(None)
+                self._under_way += 1
+                try:
+                    self._begin(operation, self, place)
+                except DynalabError as error:
+                    self.ended(place, error)
                 if self._under_way >= self._outstanding:
                     break
         except Exception as error:  # noqa: BLE001 - the iterable is the caller's, and so is its error
@@ -79,15 +85,6 @@ class Many:
         if not self._under_way and not self._over:
             self._over = True
             self.future.set_result(self._ends)
-
-    def _enter(self, operation: Operation) -> None:
-        place = len(self._ends)
-        self._ends.append(None)
-        self._under_way += 1
-        try:
-            self._begin(operation, self, place)
-        except DynalabError as error:
-            self.ended(place, error)
 
     def ended(self, place: int, end: Any) -> None:
         """The request of this place has its result, or its error."""

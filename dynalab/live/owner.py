@@ -15,7 +15,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from dynalab.live.folder import emptied, new_folders, node_folder, remember_foun
 from dynalab.live.frames import Halted
 from dynalab.live.gather import Gathering
 from dynalab.live.keys import CLIENT, CONTROL, KeyPair
-from dynalab.live.line import Ask
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, UP, Entry, NodeFailed, Roll
 from dynalab.live.spawn import KEEPER, KeeperHandle, pickled
@@ -97,6 +96,8 @@ class Owner:
         self.roll = Roll(self._on_change)
         self._halts_reported = keeper == KEEPER
         self._lines = Lines(self._control, self.origin_ns, config.trace, self._on_news, config.compress_bytes)
+        #: every request goes this way, so it is a short one
+        self.request, self.call = self._lines.request, self._lines.call
         try:
             self._keeper = KeeperHandle(self.folder, self.roll.hear, keeper)
         except BaseException:
@@ -309,14 +310,6 @@ class Owner:
         """Let a client in at every node that is yet to start."""
         keys = self._clients[user] = KeyPair.new()
         self._lines.admit(user, keys)
-
-    def request(self, ask: Ask, node: str) -> None:
-        """See `Lines.request`."""
-        self._lines.request(ask, node)
-
-    def call(self, act: Callable[[], None]) -> None:
-        """See `Lines.call`."""
-        self._lines.call(act)
 
     def history(self) -> tuple[Member, ...]:
         """The longest membership history that a running node knows; with none of them, how the cluster began."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from dynalab.core.messages import Message
+from dynalab.core.messages import ClientGet, ClientPut, Message
 from dynalab.core.session import Ack, Got
 from dynalab.live.line import Ask
 
@@ -23,17 +23,13 @@ class Request(Ask):
 
     __slots__ = ("_client", "_kind")
 
-    def __init__(self, client: Client, kind: str, message: Message) -> None:
+    def __init__(self, client: Client, kind: str, message: ClientPut | ClientGet) -> None:
         self.user = client.address
         self.message = message
+        self.wait_us = message.timeout_us + GRACE_US
         self.later = None
         self._client = client
         self._kind = kind
-
-    @property
-    def wait_us(self) -> int:
-        """Its deadline, and a grace for the way back."""
-        return self.message.timeout_us + GRACE_US  # type: ignore[no-any-return]
 
     def answered(self, reply: Message, latency_us: int) -> None:
         """The session knows what it says, and remembers."""
@@ -60,7 +56,7 @@ class Awaited(Request):
 
     __slots__ = ("_end", "_over")
 
-    def __init__(self, client: Client, kind: str, message: Message) -> None:
+    def __init__(self, client: Client, kind: str, message: ClientPut | ClientGet) -> None:
         super().__init__(client, kind, message)
         self._end: Any = None
         #: free when it is over
@@ -85,7 +81,7 @@ class Promised(Request):
 
     __slots__ = ("future",)
 
-    def __init__(self, client: Client, kind: str, message: Message) -> None:
+    def __init__(self, client: Client, kind: str, message: ClientPut | ClientGet) -> None:
         super().__init__(client, kind, message)
         self.future = under_way(message.request)
 

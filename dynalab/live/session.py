@@ -186,7 +186,7 @@ class Client:
     def _begin_one(self, operation: Operation, window: Many, place: int) -> None:
         """Begin one of many requests, without a future of its own where that is possible."""
         kind, arguments, options = taken_apart(operation)
-        via = self._checked(options.pop("via")) if "via" in options else self.via
+        via = self._checked(options.pop("via")) if options and "via" in options else self.via
         if kind == "delete":
             deletion = self.submit_delete(arguments[0], **{**options, "via": via})
             deletion.add_done_callback(lambda done: window.ended(place, done.exception() or done.result()))
