@@ -10,8 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from threading import Lock, Thread
+from types import CodeType
+from typing import Any
 
 from dynalab.core.config import Parts
 from dynalab.live.folder import LOGS
@@ -31,7 +34,26 @@ def pickled(parts: Parts) -> bytes:
         return b""
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(parts))
+    class KeepsFileNames(cloudpickle.Pickler):  # type: ignore[misc]
+        """Newer ones of cloudpickle call every file ``<dynamic-code>``: a traceback could not show its lines."""
+
+        dispatch_table = cloudpickle.Pickler.dispatch_table.new_child()
+
+    plainly = KeepsFileNames.dispatch_table[CodeType]
+
+    def reduced(code: CodeType) -> tuple[Any, ...]:
+        make, arguments = plainly(code)
+        return code_of_file, (code.co_filename, make, *arguments)
+
+    KeepsFileNames.dispatch_table[CodeType] = reduced
+    written = BytesIO()
+    KeepsFileNames(written).dump(parts)
+    return written.getvalue()
+
+
+def code_of_file(name: str, make: Callable[..., CodeType], *arguments: Any) -> CodeType:
+    """Code that knows in which file it was written: what a node makes of `pickled` code."""
+    return make(*arguments).replace(co_filename=name)
 
 
 class KeeperHandle:
