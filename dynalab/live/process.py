@@ -64,15 +64,13 @@ PART_MS = 500
 COLLECT = (50_000, 1_000, 1_000)
 """After so many new objects Python looks for cycles among them; those that stay are hardly ever looked at again.
 
-Messages, records and requests hold no cycles and go as soon as nobody needs them; what is looked for are
-exceptions, and what a student's part makes. Looking at all records again and again was 5 % of a node's time.
-"""
+Messages, records and requests hold no cycles; what is looked for are exceptions, and what a student's part makes.
+Looking at all records again and again was 5 % of a node's time."""
 
 PATIENCE_MS = 1_000
 """The longest wait when nothing is due."""
 
-_FROM_CLIENTS = frozenset(CLIENT_REQUESTS)
-"""Nodes say these too, and everything else."""
+_FROM_CLIENTS = frozenset(CLIENT_REQUESTS)  # Nodes say these too, and everything else.
 
 
 def log(text: str) -> None:
@@ -213,20 +211,8 @@ class NodeProcess:
         now_us, wall_us, cause, step = self.now_us(), self.wall_us(), 0, 0
         if self.recorder.enabled:
             cause, step = self.recorder.received(messages, sender, run.numbers, run.lengths(), now_us)[0], 1
-        node, pile = self.node, self._effects
         for message in messages:
-            if node is None:
-                self.count("early")
-                continue
-            if self.uses_parts:
-                self._request = about(message)[2]
-            event = Received(sender, message)
-            try:
-                effects = node.handle(event, now_us, wall_us)
-            except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
-                effects = self._after_bug(event)
-            if effects:
-                pile.append((cause, effects))
+            self._handle(Received(sender, message), cause, now_us, wall_us)
             cause += step
 
     def _hear_apart(self, sender: str, run: Run, error: WireError) -> None:
@@ -253,11 +239,18 @@ class NodeProcess:
         self.recorder.add("refuse", peer=sender, detail={"why": why[:200]})
 
     def handle(self, event: Event, cause: int) -> None:
-        """Let the node handle an event that is no message; keep what it asks for until the store is committed."""
-        assert self.node is not None, "timers are set, and it starts, by a node"
+        """Let the node handle one event; keep what it asks for until the store is committed."""
+        self._handle(event, cause, self.now_us(), self.wall_us())
+
+    def _handle(self, event: Event, cause: int, now_us: int, wall_us: int) -> None:
+        if self.node is None:
+            self.count("early")
+            return
+        if self.uses_parts and type(event) is Received:
+            self._request = about(event.message)[2]
         try:
-            effects = self.node.handle(event, self.now_us(), self.wall_us())
-        except Exception:  # noqa: BLE001 - as in `_hear`
+            effects = self.node.handle(event, now_us, wall_us)
+        except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
             effects = self._after_bug(event)
         if effects:
             self._effects.append((cause, effects))
@@ -317,12 +310,11 @@ class NodeProcess:
         if type(effect) is CancelTimer:
             self.timers.cancel(effect.name)
         elif type(effect) is SetTimer:
-            name, delay_us = effect.name, effect.delay_us
-            if name in ROUNDS:
-                time_us = due_us(name, now_us, delay_us, place_us(self.spec.node, self.transport.peers, name))
-            else:
-                time_us = now_us + delay_us
-            self.timers.set(name, time_us, cause)
+            time_us = now_us + effect.delay_us
+            if effect.name in ROUNDS:
+                behind_us = place_us(self.spec.node, self.transport.peers, effect.name)
+                time_us = due_us(effect.name, now_us, effect.delay_us, behind_us)
+            self.timers.set(effect.name, time_us, cause)
         elif type(effect) is Note:
             self.recorder.noted(effect, cause, now_us)
 
