@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from dynalab.course.source import Source
 from dynalab.course.stored import tidied
 
 if TYPE_CHECKING:
@@ -149,3 +150,14 @@ def test_every_page_runs_in_both_worlds(path: Path, world: str) -> None:
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert finished.returncode == 0, finished.stdout[-4000:]
     assert re.search(r"\d+ passed", finished.stdout)
+
+
+def test_code_that_a_page_shows_is_the_code_as_it_is(page: Any) -> None:
+    """What `show_source` has stored on a page is what it would show now: pages are not retyped, and do not age."""
+    names: dict[str, Any] = {}
+    for cell in _cells(page, "code"):
+        imports = re.findall(r"^(?:from [\w.]+ )?import [\w., ]+$", cell.source, re.MULTILINE)
+        exec("\n".join(imports), names)
+        shown = re.search(r"^show_source\(([\w.]+)\)$", cell.source, re.MULTILINE)
+        if shown and cell.outputs:
+            assert cell.outputs[-1].data["text/plain"] == repr(Source(eval(shown[1], names)))
