@@ -151,7 +151,7 @@ class Replica:
         """What a client's get finds here; counted where the order of repair depends on it."""
         if self._counts_heat:
             self.heat.add(key)
-        return self._with_hints(key, self.store.get(key))
+        return self.read(key)
 
     def refresh_clocks(self) -> None:
         """Other parts were given."""
