@@ -106,6 +106,7 @@ def _own_words(shown: _Shown) -> Iterator[None]:
     finally:
         for kind, own in kept.items():
             _put(kind, names, own)
+            assert "__annotations__" in own, f"where does this Python keep the annotations of {kind.__name__}?"
 
 
 def _put(kind: type, names: Iterable[str], own: Mapping[str, Any]) -> None:

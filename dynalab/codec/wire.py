@@ -1,7 +1,7 @@
 """Messages as bytes, and bytes from strangers as messages or nothing.
 
 Theory of operation.
-A message on the wire is one byte for the version of this format, one byte for the message's place in
+A message by itself is one byte for the version of this format, one byte for the message's place in
 `core.messages.MESSAGES`, and its fields as one msgpack array.
 Decoding bounds the whole before it reads; then one pass builds the message and judges types, lengths, counts and
 numbers on the way (`codec.bounds`).
@@ -53,8 +53,6 @@ def _plain(value: object) -> object:
 _encode_fields = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
 _NUMBERS: dict[type, int] = {kind: number for number, kind in enumerate(MESSAGES)}
-
-_HEADS: dict[type, bytes] = {kind: bytes([VERSION, number]) for kind, number in _NUMBERS.items()}
 
 #: by the message's number
 _READERS = readers(MESSAGES)

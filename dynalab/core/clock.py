@@ -184,7 +184,7 @@ def _sealer(secret: bytes) -> blake2b:
 
 
 def _seal(secret: bytes, key: bytes, entries: Entries, dots: tuple[Dot, ...]) -> bytes:
-    in_order = dict(sorted(entries.items())) if len(entries) > 1 else entries
+    in_order = entries if type(entries) is dict and len(entries) < 2 else dict(sorted(entries.items()))
     content = repr((in_order, [tuple(dot) for dot in sorted(dots)]) if dots else in_order)
     sealing = _sealer(secret).copy()
     sealing.update(content.encode() + key)  # Where the content ends, its last bracket says; so nothing can be moved.

@@ -197,9 +197,9 @@ class Coordinator:
         for waiter in request.waiters:
             self.desk.reply(waiter, done)
 
-    def _put_done(self, r: PutRequest) -> ClientPutDone:
-        here, nodes, hinted = self.desk.name, tuple(r.acked), r.hinted()
-        return _client_put_done((r.request, r.key, here, nodes, hinted, r.context, r.used, r.wall_us, r.deleted))
+    def _put_done(self, put: PutRequest) -> ClientPutDone:
+        who = (put.request, put.key, self.desk.name, tuple(put.acked), put.hinted())
+        return _client_put_done((*who, put.context, put.used, put.wall_us, put.deleted))
 
     # Get -------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from dynalab.core.ring import Ring
 
 HALF_LIFE_US = 60_000_000
 
-
 COUNTED_TOGETHER = 1_000
 """Requests are counted so many at a time, or when somebody looks: a request has other worries."""
 
@@ -30,19 +29,19 @@ class KeyLoad:
 
     def count(self, ring: Ring, position: int, now_us: int) -> None:
         """One more request for a key at this position."""
-        self._fresh.append(position)
-        if len(self._fresh) >= COUNTED_TOGETHER:
+        if len(self._fresh) >= COUNTED_TOGETHER or now_us - self._since_us > HALF_LIFE_US:
             self._count_fresh(ring, now_us)
+        self._fresh.append(position)
 
     def _count_fresh(self, ring: Ring, now_us: int) -> None:
         if ring is not self._ring:
             self._look_at(ring)
-        if now_us - self._since_us > HALF_LIFE_US:
-            self._halve(now_us)
         fresh, self._fresh = self._fresh, []
         for position in fresh if ring.nodes else ():
             key_range = ring.range_index(position)
             self._counts[key_range] = self._counts.get(key_range, 0) + 1
+        if now_us - self._since_us > HALF_LIFE_US:
+            self._halve(now_us)
 
     def _look_at(self, ring: Ring) -> None:
         """The ring changed; the counts stay as long as it is divided into as many key ranges."""
@@ -56,6 +55,7 @@ class KeyLoad:
         return {"load": {str(number): round(count, 1) for number, count in sorted(self._counts.items())}}
 
     def _halve(self, now_us: int) -> None:
-        by = 2.0 ** ((now_us - self._since_us) // HALF_LIFE_US)
+        times = (now_us - self._since_us) // HALF_LIFE_US
+        by = 2.0**times
         self._counts = {number: count / by for number, count in self._counts.items() if count / by >= 0.5}
-        self._since_us = now_us
+        self._since_us += times * HALF_LIFE_US

@@ -38,6 +38,7 @@ class Request(ABC):
         given_up: nodes that were silent too long, or refused; somebody else was asked in their place.
         look_us: when the node meant to look at it again.
         waited_longer: whether it was given more time because the node was late itself.
+        counted: the counter of those that were answered.
     """
 
     kind = ""
@@ -112,7 +113,7 @@ class PutRequest(Request):
     durable_at = ""
 
     def begin(self, state: Siblings, dot: Dot, wall_us: int, deleted: bool, context: Context, used: Context) -> None:
-        """The new version is made here."""
+        """What is known once the new version is made."""
         self.state = state
         self.dot = dot
         self.wall_us = wall_us

@@ -215,8 +215,11 @@ class MemoryStore:
         for table, key, old in reversed(self._undo):
             if old is _NOTHING:
                 table.pop(key, None)
-            else:
-                table[key] = old
+                continue
+            forgotten = table is self._requests and key not in table
+            table[key] = old
+            if forgotten:  # Only the oldest is ever forgotten.
+                self._requests.move_to_end(key, last=False)
         self._undo.clear()
 
     def close(self) -> None:

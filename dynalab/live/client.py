@@ -150,8 +150,12 @@ class Lines:
         self._post(lambda: future.set_result(self._recorders.take()))
         return future
 
+    def is_asked(self) -> bool:
+        """Whether any request waits for its answer; any thread may look."""
+        return any(line.asked for line in list(self._lines.values()))
+
     def close(self) -> None:
-        """End the thread; whoever still waits gets NodeIsDown."""
+        """End the thread; whoever waits for an answer gets RequestTimedOut, what was not sent yet NodeIsDown."""
         self._closing = True
         self._post(lambda: None)
         self._thread.join()
@@ -214,6 +218,7 @@ class Lines:
                 line.forget(ask)
                 self._give_up(ask)
         self._closed = [line for line in self._closed if line.asked]
+        self._flush()  # Whoever was given up may have asked for something else.
 
     def _give_up(self, ask: Ask) -> None:
         """Nobody can say any more whether a write happened."""
@@ -237,10 +242,23 @@ class Lines:
         except zmq.Again:
             return
         for run in runs(frame):
+            self._hear_run(hear, line, run)
+
+    def _hear_run(self, hear: Callable[[Line, Run], None], line: Line, run: Run) -> None:
+        """Hear messages of one kind; one of them that cannot be read does not take the others with it."""
+        try:
+            hear(line, run)
+        except (WireError, msgspec.MsgspecError):
+            if run.many == 1:
+                self.unreadable += 1
+                return
             try:
-                hear(line, run)
-            except (WireError, msgspec.MsgspecError):
+                alone = run.apart()
+            except WireError:
                 self.unreadable += run.many
+                return
+            for one in alone:
+                self._hear_run(hear, line, one)
 
     def _hear_answer(self, line: Line, run: Run) -> None:
         if run.kind != CONTROL_KIND:
@@ -353,11 +371,11 @@ class Lines:
             future.set_exception(NodeIsDown(f"node {line.node} ended before it answered"))
 
     def _shut(self) -> None:
-        self._nodes.clear()  # What is still posted finds no node, and so ends.
-        self._over = True
-        self._do_posted()
+        self._nodes.clear()
         for line in list(self._lines.values()):
             self._disconnect(line)
+        self._over = True  # From here on whoever posts finds neither line nor node, and so ends.
+        self._do_posted()
         for ask in [ask for line in self._closed for ask in line.under_way()]:
             self._give_up(ask)
         self._wake_in.close()

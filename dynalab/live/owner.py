@@ -97,7 +97,7 @@ class Owner:
         self._halts_reported = keeper == KEEPER
         self._lines = Lines(self._control, self.origin_ns, config.trace, self._on_news, config.compress_bytes)
         #: every request goes this way, so it is a short one
-        self.request, self.call = self._lines.request, self._lines.call
+        self.request, self.call, self.is_asked = self._lines.request, self._lines.call, self._lines.is_asked
         try:
             self._keeper = KeeperHandle(self.folder, self.roll.hear, keeper)
         except BaseException:

@@ -252,8 +252,7 @@ class NodeProcess:
             effects = self.node.handle(event, now_us, wall_us)
         except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
             effects = self._after_bug(event)
-        if effects:
-            self._effects.append((cause, effects))
+        self._effects.append((cause, effects))
 
     def _after_bug(self, event: Event) -> list[Effect]:
         self.count("bugs")

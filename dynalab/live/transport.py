@@ -335,6 +335,8 @@ class Transport:
         if peer.socket is not None and self._now_us() - peer.since_us > REOPEN_MS * 1000:
             self._poller.unregister(peer.socket)
             peer.close()
+            for held in peer.waiting or ():
+                self._drop(peer.name, held, "unreachable")
         if peer.socket is None:
             self._open(peer)
         assert peer.waiting is not None

@@ -1,7 +1,7 @@
 """A cluster that nobody uses any more closes itself: a computer that many share must not fill up with forgotten ones.
 
-What counts as use: a client's request; every verb that changes the cluster or waits for it; a new client;
-a panel that is opened.
+What counts as use: a client's request, until it has ended; every verb that changes the cluster or waits for it;
+a new client; the values of a key asked for; a panel that is opened, a cluster that is shown.
 What only looks does not, because an open panel, or whatever watches the HTTP ports, looks for ever by itself.
 A click on the panel is a verb or a request, so it counts.
 
@@ -81,7 +81,7 @@ class Usage:
 
     def _is_unused(self) -> bool:
         requests, self._requests = self._requests, self._owner.tally.operations()
-        if requests != self._requests:
+        if requests != self._requests or self._owner.is_asked():
             self.now()
         return time.monotonic() - self._used_s >= self._limit_ms / 1000
 

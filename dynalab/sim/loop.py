@@ -138,6 +138,7 @@ class Loop:
         """Carry out what is due until `pending` is done."""
         heap, pop = self._heap, heappop
         while not pending.done:
+            assert heap, "something is under way that nothing will end"
             entry = pop(heap)
             self.now_us = entry[0]
             self.steps += 1

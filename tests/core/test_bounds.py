@@ -69,6 +69,20 @@ def test_the_clock_of_a_key_is_bounded_and_the_advice_fits():
         assert sim.get("k").values == [3]
 
 
+def test_a_request_forgotten_in_vain_is_the_oldest_again():
+    """When the event that made room is rolled back, the next one makes room at the same place."""
+    store = MemoryStore()
+    for number in range(REQUESTS_REMEMBERED):
+        store.remember(f"q{number}", ("A", 1))
+    for _ in range(2):
+        store.begin()
+        store.remember("late", ("A", 2))
+        assert store.seen("q0") is None
+        store.rollback()
+        assert store.seen("q0") == ("A", 1)
+        assert store.seen("late") is None
+
+
 def test_bytes_of_a_key_are_bounded():
     """Siblings of more bytes than a message could carry are refused when they are put, definitely (I10)."""
     with Simulation(3, seed=1) as sim:

@@ -89,6 +89,20 @@ def test_a_refusal_ends_one_attempt_and_an_answer_all(lines, line):
     assert len(told) == 3
 
 
+def test_a_reply_that_cannot_be_read_does_not_take_its_neighbours_with_it(lines, line):
+    """Of several replies in one frame the one out of bounds is counted; the others end their requests (I13)."""
+    told, parcel, unreadable = [], Parcel(), lines.unreadable
+    for request in ("one", "two"):
+        line.add(Teller(request, told, request))
+    for request, key in (("one", b"k"), ("lost", b""), ("two", b"k")):
+        reply = ClientPutDone(request, key, "A", ("A", "B"), (), Context.EMPTY, Context.EMPTY, 0, False)
+        parcel.add(*encode_fields(reply))
+    (run,) = runs(parcel.frame())
+    lines._hear_run(lines._hear_reply, line, run)
+    assert told == [("one", ClientPutDone), ("two", ClientPutDone)]
+    assert lines.unreadable == unreadable + 1
+
+
 @pytest.mark.parametrize("over", [0, 1, 2])
 def test_of_several_attempts_each_has_its_own_deadline(lines, line, over):
     """Whichever attempt is over first is forgotten, and the answer still ends all others, once."""

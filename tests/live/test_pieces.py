@@ -559,6 +559,17 @@ def test_a_message_that_cannot_be_sent_is_dropped_alone(process):
     assert {event.time_us <= process.now_us() for event in events} == {True}
 
 
+def test_an_event_that_asks_for_nothing_is_committed_too(process, monkeypatch):
+    """What an event stages is committed in its turn, also when nobody is told (Rule: commit once for each turn)."""
+    commits = []
+    monkeypatch.setattr(process.store, "commit", lambda: commits.append(True))
+    process.node = Says()
+    process.handle(TimerFired("ping"), 0)
+    process._fed_us = process.now_us()
+    process.turn()
+    assert commits == [True]
+
+
 def test_requests_leave_no_cycles_behind():
     """What a node keeps for a request goes when it is over, so its process may look for cycles as rarely as it does."""
     config = Config(storage="memory", durability="memory", n=1, r=1, w=1, trace=False)

@@ -57,6 +57,8 @@ class Watched:
         self.now_s = 1_000.0
         self.owner: Any = SimpleNamespace(config=Config(close_after_ms=limit_ms), tally=Tally(), closed=False)
         self.owner.close = lambda: setattr(self.owner, "closed", True)
+        self.asked = False
+        self.owner.is_asked = lambda: self.asked
         monkeypatch.setattr(usages.time, "monotonic", lambda: self.now_s)
         self.usage = Usage(self.owner)
 
@@ -76,6 +78,16 @@ def test_requests_are_use(monkeypatch: pytest.MonkeyPatch) -> None:
     watched.owner.tally.failed("get", BadRequest("no"))
     assert not watched.closes_after(59)
     assert watched.closes_after(61)
+
+
+def test_a_request_under_way_is_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that waits for its answer is not cut short, however long it waits."""
+    watched = Watched(monkeypatch)
+    watched.asked = True
+    assert not watched.closes_after(1_000)
+    watched.asked = False
+    assert not watched.closes_after(59)
+    assert watched.closes_after(2)
 
 
 def test_a_verb_is_use_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
