@@ -198,8 +198,8 @@ def test_s41_the_whole_cluster_restarts(world: World):
     first, second, home, *rest = walk_of(cluster, "k")
     cluster.partition([first, second, *rest], [home])
     cluster.client("alice", via=first).put("k", "hinted", w=3)
-    for number in range(20):
-        cluster.put(f"k{number}", number, via=first, timeout_ms=3_000)
+    for number in range(20):  # With w=3 nobody goes on looking for a stand-in after the answer.
+        cluster.put(f"k{number}", number, via=first, w=3, timeout_ms=3_000)
     kept = hints_for(cluster, home)
     assert kept
     members = cluster.inspect(first)["history_digest"]
