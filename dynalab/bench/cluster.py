@@ -72,11 +72,8 @@ def _latency_us(end: Any) -> float:
 
 
 def node_processes(running: Cluster) -> list[psutil.Process]:
-    """The processes of the nodes: the keeper's children."""
-    children = psutil.Process().children(recursive=True)
-    nodes = [child for child in children if not child.children()]
-    assert len(nodes) == len(running.nodes), "only the nodes have no children"
-    return nodes
+    """The processes of the nodes."""
+    return [psutil.Process(pid) for pid in running.processes().values()]
 
 
 def syncs(running: Cluster) -> int:
