@@ -12,10 +12,13 @@ from dynalab.codec.wire import encode_fields
 from dynalab.core.clock import Context
 from dynalab.core.errors import NodeIsDown, RequestTimedOut
 from dynalab.core.messages import ClientFailed, ClientPut, ClientPutDone
+from dynalab.core.owners import share_out
+from dynalab.core.ring import Ring, position_of
 from dynalab.live.client import LOOK_EVERY_US, Lines
 from dynalab.live.keys import KeyPair
 from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import Parcel, runs
+from dynalab.live.walks import WALKS_KEPT, Walks
 
 
 class Teller(Ask):
@@ -156,3 +159,13 @@ def test_a_wish_needs_no_answer(lines, line):
     line.add(wish)
     lines._look(now_us=1)
     assert line.asked == {}
+
+
+def test_walks_are_the_rings_own_and_bounded():
+    """A remembered walk is what the ring says; of many keys some are forgotten; no ring, no walk."""
+    ring = Ring.even(share_out("ABC", 8))
+    walks = Walks(ring)
+    keys = [b"k%d" % number for number in range(WALKS_KEPT + 10)]
+    assert all(walks.of(key) == ring.walk(position_of(key)) == walks.known[key] for key in keys)
+    assert len(walks.known) <= WALKS_KEPT
+    assert Walks(Ring({})).of(b"k") == ()
