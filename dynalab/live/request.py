@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ GRACE_US = 500_000
 """How long after its deadline a request's answer is still waited for."""
 
 
-class Request(Ask):
+class Request(Ask, ABC):
     """A put, get or delete: what its reply means is worked out as soon as that arrives, on the thread of the lines."""
 
     __slots__ = ("_client", "_kind")
