@@ -3,6 +3,8 @@
 Theory of operation.
 A tree covers the keys of one key range on one node: `{key: digest}`, the digest standing for the key's siblings.
 Leaves hold keys; a leaf's digest covers its keys and their digests, a branch's digest covers its 16 children.
+A branch with one child only has that child's digest: there is nothing to join, and most branches of a small tree
+are such.
 Equal roots mean equal contents; otherwise two nodes compare the children of branches that differ, level by level:
 
     level 0                 1                     root
@@ -52,13 +54,14 @@ class MerkleTree:
         contents: `{key: digest}`; a digest is any bytes that are equal exactly when the replicas of the key are.
     """
 
-    __slots__ = ("_digests", "_leaves", "_size", "_stale")
+    __slots__ = ("_children", "_leaves", "_root", "_size", "_stale")
 
     def __init__(self, contents: Mapping[bytes, bytes] | None = None) -> None:
         #: {leaf path: {key: digest}}, no empty leaf
         self._leaves: dict[int, dict[bytes, bytes]] = {}
-        #: {path: digest} as of the last question, no empty branch or leaf
-        self._digests: dict[int, bytes] = {}
+        #: {branch path: {child path: digest}} as of the last question, no empty branch and no empty child
+        self._children: dict[int, dict[int, bytes]] = {}
+        self._root = EMPTY
         #: paths of the leaves changed since the last question
         self._stale: set[int] = set()
         self._size = 0
@@ -67,12 +70,18 @@ class MerkleTree:
 
     # ---------------------------------------------------------------- contents
 
-    def set(self, key: bytes, digest: bytes) -> None:
-        """Keep `digest` for `key`; cheap, nothing is hashed but the key."""
+    def set(self, key: bytes, digest: bytes, position: int | None = None) -> None:
+        """Keep `digest` for `key`; cheap, nothing is hashed but the key, and not even that if its `position` is known.
+
+        Raises:
+            TypeError: the digest is no bytes.
+        """
         if type(digest) is not bytes:
             raise TypeError(f"the digest of key {key!r} is {digest!r}; it must be bytes")
-        path = leaf_of(key)
-        leaf = self._leaves.setdefault(path, {})
+        path = leaf_of(key) if position is None else FIRST_LEAF | position % FIRST_LEAF
+        leaf = self._leaves.get(path)
+        if leaf is None:
+            leaf = self._leaves[path] = {}
         before = leaf.get(key)
         if before != digest:
             self._size += before is None
@@ -114,7 +123,9 @@ class MerkleTree:
     def digest(self, path: int) -> bytes:
         """The digest of a branch or leaf, 16 bytes."""
         self._refresh()
-        return self._digests.get(checked_path(path), EMPTY)
+        if checked_path(path) == ROOT:
+            return self._root
+        return self._children.get(path >> FANOUT_BITS, {}).get(path, EMPTY)
 
     def children(self, path: int) -> dict[int, bytes]:
         """`{child path: digest}` of a branch, in order, without empty children; at most 16.
@@ -125,7 +136,7 @@ class MerkleTree:
         if is_leaf(path):
             raise ValueError(f"path {path:#x} is a leaf: it has keys, not children")
         self._refresh()
-        return {child: self._digests[child] for child in _children_of(path) if child in self._digests}
+        return dict(sorted(self._children.get(path, {}).items()))
 
     def leaf(self, path: int) -> dict[bytes, bytes]:
         """`{key: digest}` of a leaf, sorted by key.
@@ -150,34 +161,45 @@ class MerkleTree:
     def levels(self) -> list[dict[int, bytes]]:
         """For drawing: `{path: digest}` for each of the five levels, root first, non-empty paths in order."""
         self._refresh()
-        levels: list[dict[int, bytes]] = [{} for _ in range(DEPTH + 1)]
-        for path in sorted(self._digests):
-            levels[level_of(path)][path] = self._digests[path]
+        levels = [{ROOT: self._root} if self._root != EMPTY else {}]
+        for _ in range(DEPTH):
+            below = [self.children(path) for path in levels[-1]]
+            levels.append({child: digest for children in below for child, digest in children.items()})
         return levels
 
     # ---------------------------------------------------------------- hashing, when asked
 
     def _refresh(self) -> None:
         """Hash the leaves that changed, then the branches above them, bottom up, each once."""
+        if not self._stale:
+            return
         stale, self._stale = self._stale, set()
-        for path in stale:
-            self._keep(path, _leaf_digest(self._leaves.get(path, {})))
-        while stale and stale != {ROOT}:
-            stale = {path >> FANOUT_BITS for path in stale}
-            for path in stale:
-                self._keep(path, self._branch_digest(path))
+        fresh = {path: _leaf_digest(self._leaves.get(path, {})) for path in stale}
+        for _ in range(DEPTH):
+            self._keep(fresh)
+            fresh = {path: self._branch_digest(path) for path in {path >> FANOUT_BITS for path in fresh}}
+        self._root = fresh[ROOT]
 
-    def _keep(self, path: int, digest: bytes) -> None:
-        if digest == EMPTY:
-            self._digests.pop(path, None)
-        else:
-            self._digests[path] = digest
+    def _keep(self, digests: Mapping[int, bytes]) -> None:
+        """Lay the digests of one level to the branches above."""
+        for path, digest in digests.items():
+            children = self._children.get(path >> FANOUT_BITS)
+            if children is None:
+                children = self._children[path >> FANOUT_BITS] = {}
+            if digest == EMPTY:
+                children.pop(path, None)
+            else:
+                children[path] = digest
 
     def _branch_digest(self, path: int) -> bytes:
-        children = [self._digests.get(child, EMPTY) for child in _children_of(path)]
-        if children == [EMPTY] * len(children):
-            return EMPTY
-        return blake2b(b"".join(children), digest_size=DIGEST_BYTES, person=b"branch").digest()
+        children = self._children[path]
+        if len(children) > 1:
+            row = b"".join([children.get(child, EMPTY) for child in _children_of(path)])
+            return blake2b(row, digest_size=DIGEST_BYTES, person=b"branch").digest()
+        for digest in children.values():
+            return digest
+        del self._children[path]
+        return EMPTY
 
     def __repr__(self) -> str:
         return f"<MerkleTree {self._size} keys>"
@@ -238,6 +260,8 @@ def _leaf_digest(leaf: Mapping[bytes, bytes]) -> bytes:
     """The digest of `{key: digest}`; each part goes in with its length, so no two leaves read alike."""
     if not leaf:
         return EMPTY
-    parts = [part for key in sorted(leaf) for part in (key, leaf[key])]
-    text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    text = b""
+    for key in sorted(leaf):
+        digest = leaf[key]
+        text += len(key).to_bytes(4, "big") + key + len(digest).to_bytes(4, "big") + digest
     return blake2b(text, digest_size=DIGEST_BYTES, person=b"leaf").digest()

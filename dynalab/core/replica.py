@@ -57,8 +57,8 @@ class Forest:
         self._roots: dict[int, bytes] = {}
         #: keys written since somebody last asked for a tree
         self._touched: dict[bytes, None] = dict.fromkeys(store.keys())
-        #: {index of the key range: those of its keys that its tree does not know yet}
-        self._stale: dict[int, dict[bytes, None]] = {}
+        #: {index of the key range: {key: position}}, of its keys that its tree does not know yet
+        self._stale: dict[int, dict[bytes, int]] = {}
 
     def touch(self, key: bytes) -> None:
         """The record of `key` changed."""
@@ -68,9 +68,12 @@ class Forest:
         """Lay the written keys to their key ranges."""
         touched, self._touched = self._touched, {}
         for key in touched:
-            index = self._ring.range_index(position_of(key))
-            self._stale.setdefault(index, {})[key] = None
-            self._roots.pop(index, None)
+            position = position_of(key)
+            index = self._ring.range_index(position)
+            if index not in self._stale:
+                self._stale[index] = {}
+                self._roots.pop(index, None)
+            self._stale[index][key] = position
 
     def root(self, position: int) -> bytes:
         """The root of the key range that contains `position`; remembered, because an idle cluster asks for ever."""
@@ -89,12 +92,12 @@ class Forest:
         tree = self._trees.get(index)
         if tree is None:
             tree = self._trees[index] = MerkleTree({})
-        for key in self._stale.pop(index, {}):
+        for key, position in self._stale.pop(index, {}).items():
             record = self._store.get(key)
             if record is None:
                 tree.discard(key)
             else:
-                tree.set(key, record.siblings.digest())
+                tree.set(key, record.siblings.digest(), position)
         return tree
 
     def keys_by_range(self) -> Iterator[tuple[KeyRange, list[bytes]]]:

@@ -181,9 +181,17 @@ class Siblings(NamedTuple):
 
         The clock is part of it: equal values with unequal histories are a difference.
         """
-        parts: list[object] = [sorted(self.clock.items()), [tuple(dot) for dot in self.dots]]
-        parts += [(v.value, sorted(v.clock.items()), tuple(v.dot), v.wall_us) for v in self.versions]
-        return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
+        parts = [f"{_in_order(self.clock)} {[*map(tuple, self.dots)]}".encode()]
+        for value, clock, (actor, counter), wall_us, _ in self.versions:
+            seen = "" if clock == self.clock else _in_order(clock)
+            kept, kind = (value, "") if type(value) is bytes else (repr(value).encode(), type(value).__name__)
+            parts += f" {seen} {actor!r} {counter} {wall_us} {kind} {len(kept)}:".encode(), kept
+        return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+
+
+def _in_order(clock: Mapping[str, int]) -> dict[str, int]:
+    """The pairs of a clock by actor, so that equal clocks read alike; a single pair is in order."""
+    return clock if type(clock) is dict and len(clock) == 1 else dict(sorted(clock.items()))
 
 
 def _by_dot(versions: Iterable[Version]) -> tuple[Version, ...]:
