@@ -172,7 +172,7 @@ class NodeProcess:
             self.handle(TimerFired(name), cause)
         if self._effects:
             self.store.commit()
-            self._carry_out()
+            self._carry_out(now_us)
         self.transport.release(now_us)
         self.transport.flush()  # Who waits for an answer does not wait for the owner's news.
         if self._orders or now_us - self._fed_us >= FEED_US:
@@ -266,10 +266,10 @@ class NodeProcess:
 
     # Acting ------------------------------------------------------------------------------------
 
-    def _carry_out(self) -> None:
+    def _carry_out(self, now_us: int) -> None:
         """Do what the node asked for; written out for messages, because every one of them passes here."""
         pile, self._effects = self._effects, []
-        now_us, traced, transport, counts = self.now_us(), self.recorder.enabled, self.transport, self.sent
+        traced, transport, counts = self.recorder.enabled, self.transport, self.sent
         send, guests, compress_bytes = transport.send, transport.guests, self.config.compress_bytes
         last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:

@@ -24,8 +24,6 @@ CONNECTIONS_WAITING_MAX = 1_024
 NOBLOCK = int(zmq.NOBLOCK)
 """As a plain integer: combining enumerations costs more than sending."""
 
-EVENTS, POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
-
 SNDMORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 
 

@@ -147,8 +147,7 @@ def hear(sender, receiver, count):
     for _ in range(2_000):
         sender.flush()
         sender.wait(5)
-        receiver.wait(5)
-        for name, said in receiver.arrivals(100):
+        for name, said in receiver.arrivals(100) if receiver.wait(5) else ():
             heard += [(name, number, word) for number, word in words(said)]
         if len(heard) >= count:
             return heard
