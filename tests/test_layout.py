@@ -239,6 +239,11 @@ def test_a_node_process_stays_small() -> None:
     _load_without(NOT_IN_A_NODE, ["dynalab.live.process"])
 
 
+def test_who_asks_a_node_is_none() -> None:
+    """A notebook's process talks to nodes, and loads nothing of what they are made of."""
+    _load_without({"dynalab.core.node", "dynalab.core.coordinator", "dynalab.core.replica"}, ["dynalab.live.cluster"])
+
+
 @pytest.mark.parametrize("part", ["core", "sim", "check"])
 def test_pure_packages_run_in_a_browser(part: str) -> None:
     """Every module of core, sim and check can be loaded where there are no sockets, processes or compiled codecs."""

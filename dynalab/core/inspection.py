@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dynalab.core.antientropy import AntiEntropy
-from dynalab.core.coordinator import Coordinator
 from dynalab.core.errors import InvalidSetting
-from dynalab.core.handoff import Handoff
 from dynalab.core.membership import pending_moves
 from dynalab.core.session import decode_value, key_text
 from dynalab.core.version import Siblings
+
+if TYPE_CHECKING:  # Whoever reads inspections need not load what a node is made of.
+    from dynalab.core.antientropy import AntiEntropy
+    from dynalab.core.coordinator import Coordinator
+    from dynalab.core.handoff import Handoff
 
 RECORDS_SHOWN = 1_000
 
