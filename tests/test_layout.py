@@ -244,6 +244,12 @@ def test_who_asks_a_node_is_none() -> None:
     _load_without({"dynalab.core.node", "dynalab.core.coordinator", "dynalab.core.replica"}, ["dynalab.live.cluster"])
 
 
+def test_graphs_come_late() -> None:
+    """What a page imports loads no networkx, which takes long and is of use to graphs alone."""
+    drawings = ["ring_drawing", "timeline", "version_drawing", "chart"]
+    _load_without({"networkx"}, ["dynalab.panels.workbench", *(f"dynalab.views.{name}" for name in drawings)])
+
+
 @pytest.mark.parametrize("part", ["core", "sim", "check"])
 def test_pure_packages_run_in_a_browser(part: str) -> None:
     """Every module of core, sim and check can be loaded where there are no sockets, processes or compiled codecs."""

@@ -146,7 +146,10 @@ from dynalab import Cluster, Siblings, show_source
 from dynalab.views import draw_ring, draw_timeline, draw_versions
 from dynalab.panels import panel
 """
-"""What the tour's first cell imports, networkx and matplotlib with it, and what its first panel does: ipywidgets."""
+"""What the tour's first cell imports, matplotlib with it, and what its first panel does: ipywidgets.
+
+networkx is not among it: it comes with the first graph that is drawn.
+"""
 
 
 def import_ms(statement: str, beforehand: str = "pass") -> float:

@@ -10,11 +10,12 @@ Along the edges time never goes back, so two events are concurrent exactly when 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import networkx
+from typing import TYPE_CHECKING, Any
 
 from dynalab.core.trace import TraceEvent
+
+if TYPE_CHECKING:
+    import networkx
 
 MESSAGE_KINDS = ("send", "receive", "drop")
 
@@ -29,6 +30,8 @@ def message_graph(trace: Iterable[TraceEvent]) -> networkx.DiGraph:
     >>> list(graph.edges(data="kind"))
     [(1, 2, 'message')]
     """
+    import networkx  # Late, because many a page draws no graph.
+
     graph = networkx.DiGraph()
     events = sorted(trace, key=lambda event: (event.time_us, event.seq))
     last: dict[str, int] = {}

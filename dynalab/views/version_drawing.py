@@ -5,9 +5,8 @@ A box has its coordinator's colour on the side; siblings that nothing has replac
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -18,6 +17,9 @@ from dynalab.views.colours import FAINT, INK, PAPER, Look, looks
 from dynalab.views.messages import cast_of, told_by
 from dynalab.views.picture import TITLE, WORDS, canvas, figure_of, shortened, write
 from dynalab.views.versions import version_graph
+
+if TYPE_CHECKING:
+    import networkx  # Loaded with the first graph, see `version_graph`.
 
 WIDE, HIGH = 2.5, 0.72
 """Inches: of one box."""
@@ -73,6 +75,8 @@ def draw_versions(
 
 def _latest(graph: networkx.DiGraph, versions_max: int) -> tuple[networkx.DiGraph, int]:
     """The part with the latest versions, and how many are left out."""
+    import networkx
+
     ordered = list(networkx.lexicographical_topological_sort(graph, key=lambda name: graph.nodes[name]["time_us"]))
     kept = ordered[max(0, len(ordered) - versions_max) :]
     return graph.subgraph(kept), len(ordered) - len(kept)
@@ -80,6 +84,8 @@ def _latest(graph: networkx.DiGraph, versions_max: int) -> tuple[networkx.DiGrap
 
 def _places(graph: networkx.DiGraph) -> dict[str, tuple[float, int]]:
     """``{name: (column, row)}``: a version stands one row below the last it descends from, near its ancestors."""
+    import networkx
+
     places: dict[str, tuple[float, int]] = {}
     generations = [sorted(names) for names in networkx.topological_generations(graph)]
     widest = max(map(len, generations), default=1)
@@ -122,6 +128,8 @@ def _draw_version(ax: Axes, middle: tuple[float, float], name: str, about: dict[
 
 def _words(graph: networkx.DiGraph, key: str, left_out: int) -> list[str]:
     """The title, then the descent of every version in words."""
+    import networkx
+
     current = [name for name, about in graph.nodes(data=True) if about["current"]]
     of = f" of “{shortened(key, 20)}”" if key else ""
     siblings = f", {len(current)} siblings" if len(current) > 1 else ""

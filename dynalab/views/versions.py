@@ -13,14 +13,15 @@ A bare list of versions has only their clocks, and is read as section 4.4 reads 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-import networkx
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynalab.core.clock import Dot, Ordering, compare, covers
 from dynalab.core.session import encode_key, key_text
 from dynalab.core.trace import TraceEvent
 from dynalab.core.version import NO_DOT, Version
+
+if TYPE_CHECKING:
+    import networkx
 
 
 class _Write(NamedTuple):
@@ -66,6 +67,8 @@ def version_graph(
 
 
 def _reduced(writes: dict[str, _Write]) -> networkx.DiGraph:
+    import networkx  # Late, because many a page draws no graph.
+
     whole = networkx.DiGraph()
     whole.add_nodes_from(writes)
     whole.add_edges_from(

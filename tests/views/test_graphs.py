@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from random import Random
+
 import networkx
 import pytest
 
 from dynalab.core.clock import Dot
+from dynalab.core.faults import Faults
 from dynalab.core.ring import RING_SIZE, KeyRange, Ring, position_of
 from dynalab.core.trace import TraceEvent
 from dynalab.core.version import Siblings, Version
 from dynalab.views import message_graph, ring_graph, version_graph
 from dynalab.views.messages import messages
+from dynalab.views.scene import Scene
 from tests.views.made import Story, cut_and_merged, ring
 
 NODES = list("ABCDE")
@@ -67,6 +72,25 @@ def test_one_token_is_a_ring_too() -> None:
     assert len(ring_graph(Ring({}))) == 0
     with pytest.raises(ValueError, match="n must be at least 1; got 0"):
         ring_graph(ring(), n=0)
+
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_sides_are_the_connected_parts_of_who_hears_whom(seed: int) -> None:
+    """Nodes with a way between them, in one direction at least and over others if need be, are on one side."""
+    random = Random(seed)
+    nodes = random.sample("ABCDEFGH", k=random.randint(0, 8))
+    pairs = list(permutations(nodes, 2))
+    share = random.choice([0.5, 0.8, 0.95, 1])
+    faults = Faults(cuts=tuple(pair for pair in pairs if random.random() < share))
+    hearing = networkx.Graph(pair for pair in pairs if not faults.is_cut(*pair))
+    hearing.add_nodes_from(nodes)
+    sides = Scene(Ring({}), 3, tuple(nodes), faults=faults).sides()
+    assert {frozenset(side) for side in sides} == {frozenset(part) for part in networkx.connected_components(hearing)}
+    assert [sorted(side, key=nodes.index) for side in sides] == sides
+    assert sorted(sides, key=lambda side: nodes.index(side[0])) == sides
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
