@@ -27,15 +27,18 @@ TESTED := tests dynalab $(wildcard notebooks solutions)
 .PHONY: lab test test-all lint format bench clean
 .DEFAULT_GOAL := test
 
+# Compiled here, once: where Python may not write bytecode, every cluster would compile our sources anew as it starts.
 $(LAB_READY): pyproject.toml
 	$(PYTHON) -m venv $(LAB_ENV)
 	$(LAB_ENV)/bin/python -m pip install --quiet --editable '.[lab]'
+	$(LAB_ENV)/bin/python -m compileall -q dynalab
 	touch $@
 
 $(TEST_READY): pyproject.toml
 	$(PYTHON) -c '$(NEW_ENOUGH)' || { echo '$(PYTHON) is older than 3.11' >&2; exit 1; }
 	$(PYTHON) -m venv $(TEST_ENV)
 	$(TEST_ENV)/bin/python -m pip install --quiet --editable '.[test,http,disk,dev]'
+	$(TEST_ENV)/bin/python -m compileall -q dynalab
 	touch $@
 
 lab: $(LAB_READY)  ## JupyterLab on the tour
