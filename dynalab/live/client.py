@@ -35,7 +35,7 @@ from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
 from dynalab.live.keys import CONTROL, KeyPair, prove
 from dynalab.live.line import Ask, Line
-from dynalab.live.parcels import CONTROL_KIND, Parcel, Run, runs
+from dynalab.live.parcels import CONTROL_KIND, Run, runs
 from dynalab.live.record import Recorders
 from dynalab.live.sockets import NOBLOCK, shape
 
@@ -314,7 +314,7 @@ class Lines:
     def _say(self, line: Line, kind: int, fields: bytes, number: int) -> None:
         """Say something at the end of the turn."""
         parcel = line.parcel
-        if not parcel.size:
+        if not parcel.said:
             self._speaking.append(line)
         if parcel.add(kind, fields, number):
             self._send(line)
@@ -325,16 +325,16 @@ class Lines:
             return
         speaking, self._speaking = self._speaking, []
         for line in speaking:
-            if line.parcel and not line.socket.closed:
+            if line.parcel.said and not line.socket.closed:
                 self._send(line)
 
     def _send(self, line: Line) -> None:
         """What finds no room is lost like on any network; its deadline tells whoever waits."""
-        parcel, line.parcel = line.parcel, Parcel()
+        frame, said = line.parcel.take()
         try:
-            line.socket.send(parcel.frame(), NOBLOCK)
+            line.socket.send(frame, NOBLOCK)
         except zmq.Again:
-            self.unreadable += len(parcel)
+            self.unreadable += len(said)
 
     # Lines -------------------------------------------------------------------------------------
 

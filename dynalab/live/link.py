@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from dynalab.live.parcels import Parcel
+from dynalab.live.parcels import Parcel, Said
 
 OPENING_MESSAGES_MAX = 256
 """Messages that wait for a link that is being opened."""
@@ -33,10 +33,6 @@ class Traffic:
     def dropped(self, why: str) -> None:
         """One message is lost."""
         self.drops[why] = self.drops.get(why, 0) + 1
-
-
-Said = tuple[int, bytes, int]
-"""A message: its kind, its fields (`wire.encode_fields`), and the number of its `send` event or of an order."""
 
 
 class Guest:

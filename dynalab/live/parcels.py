@@ -114,8 +114,15 @@ _TORN = Run(NONSENSE, 1, memoryview(b""))
 _BEGINNING = bytes([VERSION])
 
 
+Said = tuple[int, bytes, int]
+"""A message: its kind, its fields (`wire.encode_fields`), and the number of its `send` event or of an order."""
+
+
 class Parcel:
     """What one peer is to hear, until it is sent.
+
+    Attributes:
+        said: the messages, in order.
 
     >>> parcel = Parcel()
     >>> parcel.add(7, b"milk", 1), parcel.add(7, b"tea", 2)
@@ -124,63 +131,47 @@ class Parcel:
     [(7, b'milktea', [1, 2])]
     """
 
-    __slots__ = ("_before", "_fields", "_kind", "_numbers", "_pieces", "size")
+    __slots__ = ("_size", "said")
 
     def __init__(self) -> None:
-        #: the run that goes on
-        self._kind = NONSENSE
-        self._fields: list[bytes] = []
-        #: of all messages
-        self._numbers: list[int] = []
-        #: the runs before it, and what `size` was when they ended
-        self._pieces: list[bytes] = []
-        self._before = 0
-        self.size = 0
+        self.said: list[Said] = []
+        self._size = 0
 
     def add(self, kind: int, fields: bytes, number: int = 0) -> bool:
         """One message more; answers whether it is time to send."""
-        if kind != self._kind or kind >= PACKED:
-            if self._fields:
-                self._end_run()
-            self._kind = kind
-        self._fields.append(fields)
-        self._numbers.append(number)
-        self.size += len(fields)
-        return self.size >= PARCEL_BYTES or len(self._numbers) >= PARCEL_MESSAGES_MAX
+        said = self.said
+        said.append((kind, fields, number))
+        self._size = size = self._size + len(fields)
+        return size >= PARCEL_BYTES or len(said) >= PARCEL_MESSAGES_MAX
 
-    def _end_run(self) -> None:
-        """Put the run that goes on behind the others."""
-        fields, marks = self._fields, b""
-        numbers = self._numbers[-len(fields) :]
-        if any(numbers):
-            marks = _mark((numbers, list(map(len, fields))))
-        self._pieces.append(_pack(self._kind, len(marks), self.size - self._before, ARRAY_MARK, len(fields)))
-        self._pieces += fields
-        self._pieces.append(marks)
-        self._fields, self.size = [], self.size + _size
-        self._before = self.size
+    def take(self) -> tuple[bytes, list[Said]]:
+        """All of it as one frame, and as it was said; the parcel is as new then."""
+        frame, said = self.frame(), self.said
+        self.said, self._size = [], 0
+        return frame, said
 
     def frame(self) -> bytes:
-        """All of it as one frame; nothing can be added any more."""
-        if len(self._numbers) == 1 and not self._numbers[0]:  # The usual one, when there is little to do.
-            return _pack_first(VERSION, self._kind, 0, self.size, ARRAY_MARK, 1) + self._fields[0]
-        self._end_run()
-        return _BEGINNING + b"".join(self._pieces)
+        """All of it as one frame."""
+        if len(self.said) == 1:
+            ((kind, fields, number),) = self.said
+            if not number:  # The usual one, when there is little to do.
+                return _pack_first(VERSION, kind, 0, len(fields), ARRAY_MARK, 1) + fields
+        pieces = [_BEGINNING]
+        run: list[Said] = []
+        for message in self.said:
+            kind = message[0]
+            if run and (kind != run[0][0] or kind >= PACKED):
+                pieces += _run(run)
+                run = []
+            run.append(message)
+        return b"".join(pieces + _run(run))
 
-    def take(self) -> tuple[bytes, list[int]]:
-        """All of it as one frame, and the numbers of its messages; it is as new then."""
-        taken = self.frame(), self._numbers
-        self._kind, self._fields, self._numbers, self.size = NONSENSE, [], [], 0
-        if self._pieces:
-            self._pieces, self._before = [], 0
-        return taken
 
-    def numbers(self) -> list[int]:
-        """The numbers of its messages, in order."""
-        return self._numbers
-
-    def __len__(self) -> int:
-        return len(self._numbers)
+def _run(said: list[Said]) -> list[bytes]:
+    """The pieces of a run."""
+    (kind, *_), fields, numbers = zip(*said, strict=True)
+    marks = _mark((numbers, list(map(len, fields)))) if any(numbers) else b""
+    return [_pack(kind, len(marks), sum(map(len, fields)), ARRAY_MARK, len(fields)), *fields, marks]
 
 
 def runs(frame: bytes) -> list[Run]:

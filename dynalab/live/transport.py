@@ -29,8 +29,8 @@ import zmq
 
 from dynalab.core.faults import Faults
 from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, guard_server, prove
-from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Said, Traffic
-from dynalab.live.parcels import FRAME_BYTES_OVER, Run, runs
+from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Traffic
+from dynalab.live.parcels import FRAME_BYTES_OVER, Run, Said, runs
 from dynalab.live.sockets import (
     CONNECTIONS_WAITING_MAX,
     MESSAGE_BYTES_MAX,
@@ -205,7 +205,7 @@ class Transport:
         if peer is None or len(fields) > PAYLOAD_BYTES_MAX:
             self._send_carefully(to, (kind, fields, number))
             return
-        if not peer.parcel.size:
+        if not peer.parcel.said:
             self._speaking.append(peer)
         if peer.parcel.add(kind, fields, number):
             self._say(peer)
@@ -234,7 +234,7 @@ class Transport:
         elif len(fields) > PAYLOAD_BYTES_MAX:
             self._drop(to, (kind, fields, number), "too large")
         else:
-            if not guest.parcel.size:
+            if not guest.parcel.said:
                 self._answering.append(guest)
             if guest.parcel.add(kind, fields, number):
                 self._answer(guest)
@@ -303,37 +303,37 @@ class Transport:
 
     def _say(self, peer: Link) -> None:
         """Send what is said to a peer, on its open link."""
-        if not peer.parcel.size:
+        if not peer.parcel.said:
             return
-        frame, numbers = peer.parcel.take()
+        frame, said = peer.parcel.take()
         if peer.socket is None:  # It was forgotten, or has moved, since.
-            self._lose(peer.name, numbers, "unknown node")
+            self._lose(peer.name, said, "unknown node")
             return
         try:
             peer.socket.send(frame, NOBLOCK)
         except zmq.Again:
-            self._lose(peer.name, numbers, "unreachable")
+            self._lose(peer.name, said, "unreachable")
             return
-        self.traffic.messages_out += len(numbers)
+        self.traffic.messages_out += len(said)
         self.traffic.bytes_out += len(frame)
 
     def _answer(self, guest: Guest) -> None:
         """Send what is said to a guest where it last spoke from."""
-        if not guest.parcel.size:
+        if not guest.parcel.said:
             return
-        frame, numbers = guest.parcel.take()
+        frame, said = guest.parcel.take()
         try:
             self._listener.send(guest.route, SNDMORE)
             self._listener.send(frame, NOBLOCK)
         except zmq.Again:
-            self._lose(guest.name, numbers, "queue full")
+            self._lose(guest.name, said, "queue full")
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self.guests.pop(guest.name, None)
-            self._lose(guest.name, numbers, "unreachable")
+            self._lose(guest.name, said, "unreachable")
         else:
-            self.traffic.messages_out += len(numbers)
+            self.traffic.messages_out += len(said)
             self.traffic.bytes_out += len(frame)
 
     def _hold(self, peer: Link, said: Said) -> None:
@@ -377,16 +377,13 @@ class Transport:
                         self._put(name, said)
         self.flush()
 
-    def _lose(self, to: str, numbers: list[int], why: str) -> None:
-        for number in numbers:
-            self._lost(to, number, why)
+    def _lose(self, to: str, said: list[Said], why: str) -> None:
+        for message in said:
+            self._drop(to, message, why)
 
     def _drop(self, to: str, said: Said, why: str) -> None:
-        self._lost(to, said[2], why)
-
-    def _lost(self, to: str, number: int, why: str) -> None:
         self.traffic.dropped(why)
-        self._on_drop(to, number, why)
+        self._on_drop(to, said[2], why)
 
 
 def is_client(sender: str) -> bool:

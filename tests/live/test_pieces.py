@@ -304,8 +304,8 @@ def test_a_parcel_says_what_was_put_into_it_and_shows_where_it_is_torn(said, cut
     """Whole, it gives all messages in order; torn anywhere it gives the runs before the tear, then nonsense."""
     parcel = parcel_of(said)
     frame = parcel.frame()
-    assert (len(parcel), parcel.numbers()) == (len(said), [number for _, number, _ in said])
-    assert len(frame) <= parcel.size + len(said) * 16 + 16
+    assert [number for _, _, number in parcel.said] == [number for _, number, _ in said]
+    assert len(frame) <= sum(len(fields) for _, fields, _ in parcel.said) + FRAME_BYTES_OVER - PARCEL_BYTES
     assert whole(frame) == (said, True)
     if cut < len(frame):
         before, adds_up = whole(frame[:-cut])
