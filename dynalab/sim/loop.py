@@ -30,7 +30,7 @@ from dynalab.core.messages import ClientFailed, Message
 from dynalab.sim.chance import stream
 from dynalab.sim.host import CRASHED, PAUSED, UP, Host
 from dynalab.sim.network import Latency, Network
-from dynalab.sim.record import SIZERS, Record
+from dynalab.sim.record import SIZERS, Record, size_of
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
@@ -105,12 +105,6 @@ class Loop:
         self._calls: dict[int, Callable[[], object]] = {}
         #: the actions of entries, bound once: an entry is made for every message and every timer
         self._delivery, self._answering, self._firing = self._deliver, self._answer, self._fire
-        self._carry: dict[type, Callable[[Host, Any], None]] = {
-            Reply: self._reply,
-            SetTimer: self._set_timer,
-            CancelTimer: self._cancel_timer,
-            Note: self._note,
-        }
 
     # Time ------------------------------------------------------------------------------------
 
@@ -186,18 +180,18 @@ class Loop:
         self.act("inject", sender, to, message)
 
     def _act_inject(self, sender: str, to: str, message: Any) -> None:
-        sent = self.record.send(self.now_us, sender, to, message, 0)
-        self._push(self.now_us, self._deliver, to, sender, message, sent)
+        sent = self.record.send(self.now_us, sender, to, message, size_of(message), 0)
+        self._push(self.now_us, self._deliver, to, Received(sender, message), sent)
 
     def _act_call_at(self, at_us: int) -> int:
         return self._push(max(at_us, self.now_us), self._call)
 
     def _act_request(self, client: str, to: str, message: Any, give_up_us: int) -> int:
         now = self.now_us
-        sent = self.record.send(now, client, to, message, 0)
+        sent = self.record.send(now, client, to, message, size_of(message), 0)
         self._pushed = token = self._pushed + 2
         arrival = self.network.arrival_us(client, to, now)
-        heappush(self._heap, (arrival, token - 1, self._delivery, to, client, message, sent))
+        heappush(self._heap, (arrival, token - 1, self._delivery, to, Received(client, message), sent))
         self._push_behind((now + give_up_us, token, self._give_up, client, message.request, give_up_us))
         return token
 
@@ -235,18 +229,18 @@ class Loop:
             function()
 
     def _deliver(self, entry: Entry) -> None:
-        _, _, _, to, sender, message, sent = entry
-        host, record = self.hosts.get(to), self.record
+        _, _, _, to, event, sent = entry
+        host = self.hosts.get(to)
         if host is None or host.state is not UP or not self.network.is_whole:
             host = self._reached(entry)
         if host is not None:
-            heard = record.receive(self.now_us, to, sender, sent) if record.on else 0
-            self._handle(host, Received(sender, message), heard)
+            heard = self.record.receive(self.now_us, to, event.sender, sent) if sent else 0
+            self._handle(host, event, heard)
 
     def _reached(self, entry: Entry) -> Host | None:
         """Who hears a message now: nobody when its host is down, or stopped, or cut off from the sender."""
-        _, _, _, to, sender, _, sent = entry
-        host = self.hosts.get(to)
+        _, _, _, to, event, sent = entry
+        host, sender = self.hosts.get(to), event.sender
         if host is None or host.state is CRASHED:
             self.record.drop(self.now_us, sender, to, sent, "down")
         elif host.state is PAUSED:
@@ -269,6 +263,7 @@ class Loop:
         self._handle(host, TimerFired(name), cause)
 
     def _handle(self, host: Host, event: Any, cause: int) -> None:
+        """A node hears of something, and what it asks for is done."""
         self.handled += 1
         self._cause = cause
         now = self.now_us
@@ -284,30 +279,41 @@ class Loop:
             self._carry_out(host, effects)
 
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
-        """Do what the node asks for; sends, by far the most of it, without a detour."""
-        now, sender, cause, network, record = self.now_us, host.name, self._cause, self.network, self.record
+        """Do what the node asks for; what it sends to several nodes is one event for all of them, and weighed once."""
+        now, sender, network, record = self.now_us, host.name, self.network, self.record
+        event = None
         for effect in effects:
-            if type(effect) is not Send:
-                self._carry[type(effect)](host, effect)
-                continue
-            to, message = effect.to, effect.message
-            if record.on or type(message) in SIZERS:
-                sent = record.send(now, sender, to, message, cause)
-            else:
-                record.sent += 1
-                sent = 0
-            if network.is_whole:
-                self._pushed = token = self._pushed + 1
-                arrival = network.arrival_us(sender, to, now)
-                heappush(self._heap, (arrival, token, self._delivery, to, sender, message, sent))
-            else:
-                self._send(sender, to, message, sent)
+            if type(effect) is Send:
+                to, message = effect.to, effect.message
+                if event is None or event.message is not message:
+                    event = Received(sender, message)
+                    size = size_of(message) if type(message) in SIZERS else 0
+                if record.on:
+                    sent = record.send(now, sender, to, message, size, self._cause)
+                else:
+                    record.sent += 1
+                    record.bytes += size
+                    sent = 0
+                if network.is_whole:
+                    self._pushed = token = self._pushed + 1
+                    arrival = network.arrival_us(sender, to, now)
+                    heappush(self._heap, (arrival, token, self._delivery, to, event, sent))
+                else:
+                    self._send(to, event, sent)
+            elif type(effect) is CancelTimer:
+                host.timers.pop(effect.name, None)
+            elif type(effect) is SetTimer:
+                self._set_timer(host, effect)
+            elif type(effect) is Reply:
+                self._reply(host, effect)
+            elif type(effect) is Note:
+                self._note(host, effect)
 
     def _answer(self, entry: Entry) -> None:
         """A reply reaches its client."""
         _, _, _, client, sender, message, sent = entry
         self.handled += 1
-        if self.record.on:
+        if sent:
             self.record.receive(self.now_us, client, sender, sent)
         waiting = self._waiting.pop((client, message.request), ())
         if type(message) is ClientFailed:  # It fails one attempt at this node; other attempts may yet succeed.
@@ -335,21 +341,21 @@ class Loop:
 
     # Effects ---------------------------------------------------------------------------------
 
-    def _send(self, sender: str, to: str, message: Message, sent: int) -> None:
+    def _send(self, to: str, event: Received, sent: int) -> None:
         """A message leaves for a node, whatever is wrong with the network."""
-        network, now = self.network, self.now_us
+        network, now, sender = self.network, self.now_us, event.sender
         arrivals = [network.arrival_us(sender, to, now)] if network.is_whole else network.arrivals_us(sender, to, now)
         for arrival in arrivals:
-            self._push(arrival, self._delivery, to, sender, message, sent)
+            self._push(arrival, self._delivery, to, event, sent)
         if not arrivals:
             self.record.drop(now, sender, to, sent, "cut" if network.is_cut(sender, to) else "lost")
 
     def _reply(self, host: Host, effect: Reply) -> None:
         """Answer a client; a forwarding node is answered as by any other message."""
         to, message, sender, now = effect.to, effect.message, host.name, self.now_us
-        sent = self.record.send(now, sender, to, message, self._cause)
-        if not to.startswith("client:"):
-            self._send(sender, to, message, sent)
+        sent = self.record.send(now, sender, to, message, size_of(message), self._cause)
+        if to[:7] != "client:":
+            self._send(to, Received(sender, message), sent)
             return
         self._pushed = token = self._pushed + 1
         arrival = self.network.arrival_us(sender, to, now)
@@ -359,9 +365,6 @@ class Loop:
         name, delay_us = effect.name, effect.delay_us
         self._pushed = host.timers[name] = token = self._pushed + 1
         self._push_behind((self.now_us + delay_us, token, self._firing, host, name, self._cause, delay_us))
-
-    def _cancel_timer(self, host: Host, effect: CancelTimer) -> None:
-        host.timers.pop(effect.name, None)
 
     def _note(self, host: Host, effect: Note) -> None:
         kind, message, peer, key, request, detail = effect

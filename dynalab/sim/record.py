@@ -67,17 +67,13 @@ class Record:
         self.events.append(_event((seq, time_us, node, kind, message, peer, key, request, size, cause, detail)))
         return seq
 
-    def send(self, time_us: int, node: str, peer: str, message: Any, cause: int) -> int:
-        """Write down that `message` left `node`; answers the seq."""
+    def send(self, time_us: int, node: str, peer: str, message: Any, size: int, cause: int) -> int:
+        """Write down that `message`, which carries `size` bytes of values, left `node`; answers the seq."""
         self.sent += 1
-        kind = type(message)
-        size = 0
-        if kind in SIZERS:
-            size = SIZERS[kind](message)
-            self.bytes += size
+        self.bytes += size
         if not self.on:
             return 0
-        shape = SHAPES[kind]
+        shape = SHAPES[type(message)]
         key = message[shape.key] if shape.key >= 0 else b""
         request = message[shape.request] if shape.request >= 0 else ""
         seq = len(self.events) + 1
@@ -102,8 +98,15 @@ class Record:
             self.add(time_us, node, "drop", told.message, peer, told.key, told.request, told.size, sent, {"why": why})
 
 
+def size_of(message: messages.Message) -> int:
+    """The bytes of the values that a message carries."""
+    sizer = SIZERS.get(type(message))
+    return 0 if sizer is None else sizer(message)
+
+
 def _put_size(message: messages.ClientPut) -> int:
-    return len(message.value) if message.value is not None else 0
+    value = message.value
+    return 0 if value is None else len(value)
 
 
 def _state_size(message: Any) -> int:

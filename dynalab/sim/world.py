@@ -169,5 +169,5 @@ class World(Loop):
         held, host.held = host.held, []
         for entry in held:
             if entry[2] == self._deliver:
-                _, _, _, to, sender, _, sent = entry
-                self.record.drop(self.now_us, sender, to, sent, "down")
+                _, _, _, to, event, sent = entry
+                self.record.drop(self.now_us, event.sender, to, sent, "down")
