@@ -22,6 +22,7 @@ from dynalab.core.config import Config
 from dynalab.core.encoding import decode_value, encode_key, encode_value, key_text
 from dynalab.core.errors import BadRequest, InvalidContext, InvalidQuorum, InvalidSetting
 from dynalab.core.messages import ClientGet, ClientGetDone, ClientPut, ClientPutDone
+from dynalab.core.quick import maker
 
 __all__ = ["USE_SESSION", "Ack", "ContextChoice", "Got", "Session", "Sibling"]
 __all__ += ["decode_value", "encode_key", "encode_value", "error_of", "key_text"]
@@ -36,6 +37,8 @@ class _UseSession:
 
 USE_SESSION: Final = _UseSession()
 ContextChoice = Context | None | _UseSession
+
+_client_put, _client_get = maker(ClientPut), maker(ClientGet)
 
 REQUEST_ID_LENGTH_MAX, REQUEST_ID_SHOWN = 256, 64
 """A user may name a write by so many characters; so many of them are readable in the id on the wire."""
@@ -101,7 +104,7 @@ class Session:
         copies, need = self._usual_r if n is None and r is None else self._quorum("r", n, r)
         request = f"{self._prefix}{next(self._numbers)}"
         timeout_us = self._usual_timeout_us if timeout_ms is None else _deadline(timeout_ms)
-        return ClientGet(request, encode_key(key), copies, need, timeout_us)
+        return _client_get((request, encode_key(key), copies, need, timeout_us, 0))
 
     def contexts(self, key: bytes) -> tuple[Context, ...]:
         """What a put of `key` carries when no context is named: last read and last acknowledgement."""
@@ -147,7 +150,8 @@ class Session:
         else:
             request = _request_name(request_id, key, encoded)
         timeout_us = self._usual_timeout_us if timeout_ms is None else _deadline(timeout_ms)
-        return ClientPut(request, key, encoded, contexts, context is Context.LOCAL, copies, need, timeout_us)
+        local = context is Context.LOCAL
+        return _client_put((request, key, encoded, contexts, local, copies, need, timeout_us, 0))
 
     def _chosen(self, key: bytes, context: ContextChoice) -> tuple[Context, ...]:
         if isinstance(context, _UseSession):

@@ -34,7 +34,8 @@ class Latencies:
         bucket = _bucket_of(latency_us)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         self.count += 1
-        self.max_us = max(self.max_us, latency_us)
+        if latency_us > self.max_us:  # noqa: PLR1730 - the faster form
+            self.max_us = latency_us
 
     def percentile_us(self, percent: float) -> int:
         """The latency that `percent` of the requests did not exceed; 0 when there were none."""

@@ -24,7 +24,7 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
 
 from dynalab.core.config import Config, Parts
-from dynalab.core.effects import CancelTimer, Effect, Note, Received, Reply, Send, SetTimer, TimerFired
+from dynalab.core.effects import CancelTimer, Note, Received, Reply, Send, SetTimer, TimerFired
 from dynalab.core.errors import BadRequest, PartFailed
 from dynalab.core.messages import ClientFailed, Message
 from dynalab.sim.chance import stream
@@ -104,7 +104,14 @@ class Loop:
         #: {token: function} of `call_at`; empty in a replay
         self._calls: dict[int, Callable[[], object]] = {}
         #: the actions of entries, bound once: an entry is made for every message and every timer
-        self._delivery, self._answering, self._firing = self._deliver, self._answer, self._fire
+        self._delivery, self._answering = self._deliver, self._answer
+        self._firing, self._giving_up = self._fire, self._give_up
+        #: {kind of effect: who carries it out}; sends and what is forgotten are most of them, and need nobody
+        self._carry: dict[type, Callable[[Host, Any], None]] = {
+            Reply: self._reply,
+            SetTimer: self._set_timer,
+            Note: self._note,
+        }
 
     # Time ------------------------------------------------------------------------------------
 
@@ -192,7 +199,7 @@ class Loop:
         self._pushed = token = self._pushed + 2
         arrival = self.network.arrival_us(client, to, now)
         heappush(self._heap, (arrival, token - 1, self._delivery, to, Received(client, message), sent))
-        self._push_behind((now + give_up_us, token, self._give_up, client, message.request, give_up_us))
+        self._push_behind((now + give_up_us, token, self._giving_up, client, message.request, give_up_us))
         return token
 
     # What happens ----------------------------------------------------------------------------
@@ -263,33 +270,30 @@ class Loop:
         self._handle(host, TimerFired(name), cause)
 
     def _handle(self, host: Host, event: Any, cause: int) -> None:
-        """A node hears of something, and what it asks for is done."""
+        """A node hears of something; then what it asks for is done.
+
+        What it sends to several nodes is one event for all of them, and weighed once.
+        """
         self.handled += 1
         self._cause = cause
-        now = self.now_us
+        now, sender, network, record = self.now_us, host.name, self.network, self.record
+        broken: BaseException | None = None
         try:
             effects = host.node.handle(event, now, now + host.epoch_us)
-        except BaseException as error:  # The user's Ctrl-C, or a bug: the event fails, and the world can go on.
+        except BaseException as error:  # noqa: BLE001 - the user's Ctrl-C, or a bug: raised again at the end
+            # The event fails, and the world can go on.
             effects = host.node.abandon(event, PartFailed(f"broken off by {type(error).__name__}"))
-            host.disk.commit()
-            self._carry_out(host, effects)
-            raise
+            broken = error
         host.disk.commit()
-        if effects:
-            self._carry_out(host, effects)
-
-    def _carry_out(self, host: Host, effects: list[Effect]) -> None:
-        """Do what the node asks for; what it sends to several nodes is one event for all of them, and weighed once."""
-        now, sender, network, record = self.now_us, host.name, self.network, self.record
-        event = None
+        told: Received | None = None
         for effect in effects:
             if type(effect) is Send:
                 to, message = effect.to, effect.message
-                if event is None or event.message is not message:
-                    event = Received(sender, message)
+                if told is None or told.message is not message:
+                    told = Received(sender, message)
                     size = size_of(message) if type(message) in SIZERS else 0
                 if record.on:
-                    sent = record.send(now, sender, to, message, size, self._cause)
+                    sent = record.send(now, sender, to, message, size, cause)
                 else:
                     record.sent += 1
                     record.bytes += size
@@ -297,17 +301,15 @@ class Loop:
                 if network.is_whole:
                     self._pushed = token = self._pushed + 1
                     arrival = network.arrival_us(sender, to, now)
-                    heappush(self._heap, (arrival, token, self._delivery, to, event, sent))
+                    heappush(self._heap, (arrival, token, self._delivery, to, told, sent))
                 else:
-                    self._send(to, event, sent)
+                    self._send(to, told, sent)
             elif type(effect) is CancelTimer:
                 host.timers.pop(effect.name, None)
-            elif type(effect) is SetTimer:
-                self._set_timer(host, effect)
-            elif type(effect) is Reply:
-                self._reply(host, effect)
-            elif type(effect) is Note:
-                self._note(host, effect)
+            else:
+                self._carry[type(effect)](host, effect)
+        if broken is not None:
+            raise broken
 
     def _answer(self, entry: Entry) -> None:
         """A reply reaches its client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from dynalab.core.errors import DynalabError
@@ -61,7 +62,7 @@ class Many(Pending[list[Ack | Got | DynalabError]]):
             self._ends[place] = error
             return
         self._under_way += 1
-        pending.when_done(lambda: self._ended(place, pending))
+        pending.when_done(partial(self._ended, place, pending))
 
     def _ended(self, place: int, pending: Pending[Any]) -> None:
         self._ends[place] = pending.end()

@@ -14,7 +14,7 @@ from dynalab.core.faults import Faults
 from dynalab.core.membership import founding
 from dynalab.core.messages import Member
 from dynalab.core.node import Node
-from dynalab.core.ring import position_of
+from dynalab.core.ring import EmptyRing, position_of
 from dynalab.sim.chance import secret, stream
 from dynalab.sim.disk import SimDisk
 from dynalab.sim.host import CRASHED, EPOCH_US, PAUSED, UP, Host
@@ -55,13 +55,15 @@ class World(Loop):
         for knowing in hosts.values():
             if knowing.state is not UP:
                 continue
-            ring = knowing.node.membership.ring
-            if ring.nodes:
-                for name in ring.walk(position_of(key)):
-                    host = hosts.get(name)
-                    if host is not None and host.state is UP:
-                        return name
-                return knowing.name
+            try:
+                walk = knowing.node.membership.ring.walk(position_of(key))
+            except EmptyRing:  # It has only begun to join.
+                continue
+            for name in walk:
+                host = hosts.get(name)
+                if host is not None and host.state is UP:
+                    return name
+            return knowing.name
         return next((name for name, host in hosts.items() if host.state is not CRASHED), None)
 
     def is_running(self, name: str) -> bool:
