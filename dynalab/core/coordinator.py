@@ -91,14 +91,15 @@ class Coordinator:
 
     def put(self, sender: str, message: ClientPut, homes: tuple[str, ...]) -> None:
         """Coordinate a put; `homes` are the first n nodes of the preference list (4.5)."""
-        if message.request in self.puts:
-            self._join_put(self.puts[message.request], sender)
+        name, key, _, contexts, local, _, need, timeout_us, _ = message
+        if name in self.puts:
+            self._join_put(self.puts[name], sender)
             return
-        used = self._used_context(message) if message.contexts or message.local else Context.EMPTY
-        request = PutRequest(self._op(message.request), message.request, sender, message.key, homes, message.w)
+        used = self._used_context(message) if contexts or local else Context.EMPTY
+        request = PutRequest(self._op(name), name, sender, key, homes, need)
         self._write(request, message, used)
-        self.puts[message.request] = request
-        self._open(request, message.timeout_us)
+        self.puts[name] = request
+        self._open(request, timeout_us)
         self._send_put(request)
         self._advance_put(request)
 
@@ -128,22 +129,22 @@ class Coordinator:
 
     def _write(self, request: PutRequest, message: ClientPut, used: Context) -> None:
         """Make the version, or find the one this request id made before (rule 3)."""
-        desk, key = self.desk, message.key
-        known = self.replica.store.seen(message.request)
+        desk, key, value, store = self.desk, request.key, message.value, self.replica.store
+        home = "" if desk.name in request.homes else self._absent(request.homes)
+        known = store.seen(request.request)
         state = self.replica.read(key) if known is not None else NOTHING
         if known is not None and state.covers(Dot(*known)):
             dot = Dot(*known)
-            desk.note("note", key=key, request=message.request, text="repeated request: no new version")
+            desk.note("note", key=key, request=request.request, text="repeated request: no new version")
         else:
-            home = "" if desk.name in request.homes else self._absent(request.homes)
-            state, dot = self.replica.write(key, message.value, used, home)
-            self.replica.store.remember(message.request, dot)
+            state, dot = self.replica.write(key, value, used, home)
+            store.remember(request.request, dot)
             if desk.tracing:
                 self._note_write(message, home, used, state.version_of(dot))
         context = used.sealed_with(dot, self.secret, key)
-        request.begin(state, dot, desk.wall_us, message.value is None, context, used)
-        if desk.name not in request.homes:
-            request.asked[desk.name] = self._absent(request.homes)
+        request.begin(state, dot, desk.wall_us, value is None, context, used)
+        if home:
+            request.asked[desk.name] = home
         request.stored_by(desk.name)
         desk.count("writes")
 
@@ -192,14 +193,16 @@ class Coordinator:
             self._close(request)
 
     def _reply_put(self, request: PutRequest) -> None:
-        self._answered(request, tuple(request.acked))
+        self._answered(request)
         done = self._put_done(request)
         for waiter in request.waiters:
             self.desk.reply(waiter, done)
 
     def _put_done(self, put: PutRequest) -> ClientPutDone:
-        who = (put.request, put.key, self.desk.name, tuple(put.acked), put.hinted())
-        return _client_put_done((*who, put.context, put.used, put.wall_us, put.deleted))
+        here, nodes, hinted = self.desk.name, tuple(put.acked), put.hinted()
+        return _client_put_done(
+            (put.request, put.key, here, nodes, hinted, put.context, put.used, put.wall_us, put.deleted)
+        )
 
     # Get -------------------------------------------------------------------------------------
 
@@ -253,7 +256,7 @@ class Coordinator:
         nodes = tuple(request.answers)
         context = self.replica.clocks.context(merged).sealed(self.secret, request.key)
         shown, resolved_by = resolved(self.desk, request.key, merged)
-        self._answered(request, nodes)  # Only now: a part that failed above must still be answered for.
+        self._answered(request)  # Only now: a part that failed above must still be answered for.
         stale = tuple([node for node, state in request.answers.items() if state != merged])
         who, key = request.request, request.key
         done = _client_get_done((who, key, self.desk.name, shown, context, nodes, stale, resolved_by))
@@ -365,13 +368,13 @@ class Coordinator:
         request.look_us = now_us + int(wait_ms * 1000)
         self.desk.set_timer(request.alarm, wait_ms)
 
-    def _answered(self, request: Request, nodes: tuple[str, ...]) -> None:
+    def _answered(self, request: Request) -> None:
         request.replied = True
         if not request.given_up:  # Who was silent kept it waiting, and that says nothing of the load here.
             self.admission.served(self.desk.now_us - request.started_us)
         self.desk.count(request.counted)
         if self.desk.tracing:
-            detail = {"outcome": "ok", "nodes": list(nodes), "need": request.need}
+            detail = {"outcome": "ok", "nodes": list(request.answered_by()), "need": request.need}
             self.desk.note("reply", request.kind, "", request.key, request.request, **detail)
 
     def _fail(self, request: Request, error: DynalabError, traceback: str = "") -> None:

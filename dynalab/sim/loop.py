@@ -355,7 +355,8 @@ class Loop:
     def _reply(self, host: Host, effect: Reply) -> None:
         """Answer a client; a forwarding node is answered as by any other message."""
         to, message, sender, now = effect.to, effect.message, host.name, self.now_us
-        sent = self.record.send(now, sender, to, message, size_of(message), self._cause)
+        size = size_of(message) if type(message) in SIZERS else 0
+        sent = self.record.send(now, sender, to, message, size, self._cause)
         if to[:7] != "client:":
             self._send(to, Received(sender, message), sent)
             return
