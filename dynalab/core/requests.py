@@ -43,7 +43,6 @@ class Request(ABC):
 
     kind = ""
     counted = ""
-    replied = False
     given_up: frozenset[str] = frozenset()
     started_us = deadline_us = look_us = 0
     waited_longer = False
@@ -56,6 +55,7 @@ class Request(ABC):
         self.key = key
         self.homes = homes
         self.need = need
+        self.replied = False
         self.asked: dict[str, str] = {}
         self.silent: dict[str, None] = {}
 

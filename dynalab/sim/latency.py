@@ -30,8 +30,12 @@ class Latencies:
         self.max_us = 0
 
     def add(self, latency_us: int) -> None:
-        """One more request took so long."""
-        bucket = _bucket_of(latency_us)
+        """One more request took so long.
+
+        Below 64 each microsecond has its own bucket; above, each power of two has 32.
+        """
+        shift = latency_us.bit_length() - _FINE_BITS - 1
+        bucket = (shift << _FINE_BITS) + (latency_us >> shift) if shift > 0 else latency_us
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         self.count += 1
         if latency_us > self.max_us:  # noqa: PLR1730 - the faster form
@@ -55,12 +59,6 @@ class Latencies:
             **{name: self.percentile_us(percent) / 1000 for name, percent in percentiles.items()},
             "max_ms": self.max_us / 1000,
         }
-
-
-def _bucket_of(latency_us: int) -> int:
-    """Below 64 each microsecond has its own bucket; above, each power of two has 32."""
-    shift = latency_us.bit_length() - _FINE_BITS - 1
-    return (shift << _FINE_BITS) + (latency_us >> shift) if shift > 0 else latency_us
 
 
 def _upper_us(bucket: int) -> int:

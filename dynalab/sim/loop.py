@@ -30,7 +30,7 @@ from dynalab.core.messages import ClientFailed, Message
 from dynalab.sim.chance import stream
 from dynalab.sim.host import CRASHED, PAUSED, UP, Host
 from dynalab.sim.network import Latency, Network
-from dynalab.sim.record import SIZERS, Record, size_of
+from dynalab.sim.record import SIZERS, Record
 
 Entry = tuple[Any, ...]
 """``(time_us, counter, action, ...)``; the action takes the whole entry: cheaper than arguments."""
@@ -187,15 +187,14 @@ class Loop:
         self.act("inject", sender, to, message)
 
     def _act_inject(self, sender: str, to: str, message: Any) -> None:
-        sent = self.record.send(self.now_us, sender, to, message, size_of(message), 0)
+        sent = self.record.send(self.now_us, sender, to, message, 0)
         self._push(self.now_us, self._deliver, to, Received(sender, message), sent)
 
     def _act_call_at(self, at_us: int) -> int:
         return self._push(max(at_us, self.now_us), self._call)
 
     def _act_request(self, client: str, to: str, message: Any, give_up_us: int) -> int:
-        now = self.now_us
-        sent = self.record.send(now, client, to, message, size_of(message), 0)
+        now, sent = self.now_us, self.record.send(self.now_us, client, to, message, 0)
         self._pushed = token = self._pushed + 2
         arrival = self.network.arrival_us(client, to, now)
         heappush(self._heap, (arrival, token - 1, self._delivery, to, Received(client, message), sent))
@@ -272,7 +271,7 @@ class Loop:
     def _handle(self, host: Host, event: Any, cause: int) -> None:
         """A node hears of something; then what it asks for is done.
 
-        What it sends to several nodes is one event for all of them, and weighed once.
+        What it sends to several nodes is one event for all of them.
         """
         self.handled += 1
         self._cause = cause
@@ -291,12 +290,10 @@ class Loop:
                 to, message = effect.to, effect.message
                 if told is None or told.message is not message:
                     told = Received(sender, message)
-                    size = size_of(message) if type(message) in SIZERS else 0
-                if record.on:
-                    sent = record.send(now, sender, to, message, size, cause)
+                if record.on or type(message) in SIZERS:
+                    sent = record.send(now, sender, to, message, cause)
                 else:
                     record.sent += 1
-                    record.bytes += size
                     sent = 0
                 if network.is_whole:
                     self._pushed = token = self._pushed + 1
@@ -355,8 +352,7 @@ class Loop:
     def _reply(self, host: Host, effect: Reply) -> None:
         """Answer a client; a forwarding node is answered as by any other message."""
         to, message, sender, now = effect.to, effect.message, host.name, self.now_us
-        size = size_of(message) if type(message) in SIZERS else 0
-        sent = self.record.send(now, sender, to, message, size, self._cause)
+        sent = self.record.send(now, sender, to, message, self._cause)
         if to[:7] != "client:":
             self._send(to, Received(sender, message), sent)
             return

@@ -38,7 +38,7 @@ class Record:
         sent, dropped, bytes: messages that left, that were lost, and the bytes of the values they carried.
     """
 
-    __slots__ = ("bytes", "dropped", "events", "on", "sent")
+    __slots__ = ("_weighed", "_weight", "bytes", "dropped", "events", "on", "sent")
 
     def __init__(self, on: bool) -> None:
         self.on = on
@@ -46,6 +46,9 @@ class Record:
         self.sent = 0
         self.dropped = 0
         self.bytes = 0
+        #: the last message that carried values, and their bytes
+        self._weighed: Any = None
+        self._weight = 0
 
     def add(
         self,
@@ -67,13 +70,21 @@ class Record:
         self.events.append(_event((seq, time_us, node, kind, message, peer, key, request, size, cause, detail)))
         return seq
 
-    def send(self, time_us: int, node: str, peer: str, message: Any, size: int, cause: int) -> int:
-        """Write down that `message`, which carries `size` bytes of values, left `node`; answers the seq."""
+    def send(self, time_us: int, node: str, peer: str, message: Any, cause: int) -> int:
+        """Write down that `message` left `node`; answers the seq. What goes to several nodes is weighed once."""
         self.sent += 1
+        kind = type(message)
+        if kind not in SIZERS:
+            size = 0
+        elif message is self._weighed:
+            size = self._weight
+        else:
+            self._weighed, self._weight = message, SIZERS[kind](message)
+            size = self._weight
         self.bytes += size
         if not self.on:
             return 0
-        shape = SHAPES[type(message)]
+        shape = SHAPES[kind]
         key = message[shape.key] if shape.key >= 0 else b""
         request = message[shape.request] if shape.request >= 0 else ""
         seq = len(self.events) + 1
@@ -96,12 +107,6 @@ class Record:
         if self.on:
             told = self.events[sent - 1]
             self.add(time_us, node, "drop", told.message, peer, told.key, told.request, told.size, sent, {"why": why})
-
-
-def size_of(message: messages.Message) -> int:
-    """The bytes of the values that a message carries."""
-    sizer = SIZERS.get(type(message))
-    return 0 if sizer is None else sizer(message)
 
 
 def _put_size(message: messages.ClientPut) -> int:
