@@ -199,10 +199,8 @@ class Coordinator:
             self.desk.reply(waiter, done)
 
     def _put_done(self, put: PutRequest) -> ClientPutDone:
-        here, nodes, hinted = self.desk.name, tuple(put.acked), put.hinted()
-        return _client_put_done(
-            (put.request, put.key, here, nodes, hinted, put.context, put.used, put.wall_us, put.deleted)
-        )
+        who = (put.request, put.key, self.desk.name, tuple(put.acked), put.hinted())
+        return _client_put_done((*who, put.context, put.used, put.wall_us, put.deleted))
 
     # Get -------------------------------------------------------------------------------------
 
