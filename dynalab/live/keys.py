@@ -15,6 +15,7 @@ even when the peer's handshake claims a property of the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Thread
 from typing import Any, NamedTuple
 
 import zmq
@@ -28,6 +29,9 @@ CLIENT = "client:"
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 ZAP_DOMAIN = b"dynalab"
+CLOSE = b"close"
+"""The question that ends a doorman's day; ZeroMQ's own have more frames."""
+
 ZAP_FRAMES = 7
 """Version, request id, domain, address, routing id, mechanism, and one credential: the CURVE public key."""
 
@@ -48,9 +52,10 @@ class KeyPair(NamedTuple):
 
 
 class Gate:
-    """A node's doorman: answers ZeroMQ's questions whether a key may come in.
+    """A node's doorman: answers ZeroMQ's questions whether a key may come in, on a thread of its own.
 
-    Bind it before any socket that it guards.
+    So nobody waits at the door while the node is busy, and the node need not look there. Make it before any socket
+    that it guards, and close it.
 
     Args:
         zmq_context: the node's own.
@@ -62,22 +67,24 @@ class Gate:
         #: {raw public key, 32 bytes: name in UTF-8}
         self._names: dict[bytes, bytes] = {}
         self.allow(allowed)
-        self.socket: zmq.Socket[bytes] = zmq_context.socket(zmq.ROUTER)
-        self.socket.linger = 0
-        self.socket.bind(ZAP_ADDRESS)
+        self._zmq_context = zmq_context
+        door: zmq.Socket[bytes] = zmq_context.socket(zmq.ROUTER)
+        door.linger = 0
+        door.bind(ZAP_ADDRESS)
+        self._thread = Thread(target=self._serve, args=(door,), name="dynalab-gate", daemon=True)
+        self._thread.start()
 
     def allow(self, allowed: Mapping[bytes, str]) -> None:
         """Let these keys in from now on, under these names, and no others."""
         self._names = {bytes(z85.decode(key)): name.encode() for key, name in allowed.items()}
 
-    def answer(self) -> None:
-        """Answer every question that waits."""
-        while True:
-            try:
-                asker, empty, *question = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self.socket.send_multipart([asker, empty, *self._verdict(question)], zmq.NOBLOCK)
+    def _serve(self, door: zmq.Socket[bytes]) -> None:
+        with door:
+            while True:
+                asker, empty, *question = door.recv_multipart()
+                if question == [CLOSE]:
+                    return
+                door.send_multipart([asker, empty, *self._verdict(question)])
 
     def _verdict(self, question: list[bytes]) -> list[bytes]:
         version, request = (*question, b"", b"")[:2]
@@ -94,7 +101,10 @@ class Gate:
 
     def close(self) -> None:
         """Stop answering; connections under way then fail."""
-        self.socket.close()
+        with self._zmq_context.socket(zmq.DEALER) as bell:
+            bell.connect(ZAP_ADDRESS)
+            bell.send_multipart([b"", CLOSE])
+            self._thread.join()
 
 
 def guard_server(socket: zmq.Socket[bytes], keys: KeyPair) -> None:

@@ -26,6 +26,8 @@ NOBLOCK = int(zmq.NOBLOCK)
 
 SNDMORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 
+RCVTIMEO = int(zmq.RCVTIMEO)
+
 
 def shape(socket: zmq.Socket[bytes]) -> None:
     """Give a socket the limits that every socket has."""

@@ -28,22 +28,14 @@ from typing import Any
 import zmq
 
 from dynalab.core.faults import Faults
-from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, guard_server, prove
+from dynalab.live.keys import CLIENT, CONTROL, KeyPair, prove
 from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Traffic
+from dynalab.live.listener import Listener
 from dynalab.live.parcels import FRAME_BYTES_OVER, Run, Said, runs
-from dynalab.live.sockets import (
-    CONNECTIONS_WAITING_MAX,
-    MESSAGE_BYTES_MAX,
-    NOBLOCK,
-    SNDMORE,
-    shape,
-)
+from dynalab.live.sockets import MESSAGE_BYTES_MAX, NOBLOCK, shape
 
 PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - FRAME_BYTES_OVER
 """A longer message is not sent: with what is in its frame already it might be too long."""
-
-USER_ID = b"User-Id"
-"""The property of a message under which the doorman's name for its connection stands."""
 
 DELAYED_MESSAGES_MAX = 10_000
 """Messages that wait on bad links."""
@@ -55,7 +47,6 @@ class Transport:
     Args:
         node: its name.
         keys: its key pair.
-        gate: its doorman.
         random: decides the fate of messages on bad links.
         now_us: the time, for delays.
         on_drop: ``on_drop(to, number, why)`` is told of every lost message.
@@ -66,7 +57,6 @@ class Transport:
         zmq_context: zmq.Context[Any],
         node: str,
         keys: KeyPair,
-        gate: Gate,
         random: Random,
         now_us: Callable[[], int],
         on_drop: Callable[[str, int, str], None],
@@ -76,7 +66,6 @@ class Transport:
         self.traffic = Traffic()
         self._zmq_context = zmq_context
         self._keys = keys
-        self._gate = gate
         self._random = random
         self._now_us = now_us
         self._on_drop = on_drop
@@ -93,26 +82,15 @@ class Transport:
         #: heap of (due, order, to, message) of delayed messages
         self._delayed: list[tuple[int, int, str, Said]] = []
         self._delays = 0
-        self._listener = self._listen()
+        self._listener = Listener(zmq_context, keys)
+        #: of the listener, and the links that are opening
         self._poller = zmq.Poller()
-        self._poller.register(gate.socket, zmq.POLLIN)
-        self._poller.register(self._listener, zmq.POLLIN)
-        self._arrived = zmq.Poller()
-        self._arrived.register(self._listener, zmq.POLLIN)
-
-    def _listen(self) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = self._zmq_context.socket(zmq.ROUTER)
-        shape(socket)
-        guard_server(socket, self._keys)
-        socket.router_mandatory = True
-        socket.backlog = CONNECTIONS_WAITING_MAX
-        socket.bind("tcp://127.0.0.1:*")
-        return socket
+        self._poller.register(self._listener.socket, zmq.POLLIN)
 
     @property
     def endpoint(self) -> str:
         """Where this node listens."""
-        return str(self._listener.getsockopt_string(zmq.LAST_ENDPOINT))
+        return self._listener.endpoint
 
     def know(self, peers: Mapping[str, tuple[str, bytes]]) -> None:
         """`{peer: (endpoint, public key)}` from now on; a link whose peer has moved is opened anew."""
@@ -141,16 +119,14 @@ class Transport:
     # Hearing ---------------------------------------------------------------------------------
 
     def wait(self, timeout_ms: int) -> bool:
-        """Until a message arrives, a link opens, or the time is over; new connections are let in meanwhile.
-
-        Answers whether a message has arrived.
-        """
+        """Until a message arrives, a link opens, or the time is over; answers whether a message has arrived."""
+        if timeout_ms and len(self._poller.sockets) == 1:
+            return self._listener.wait(timeout_ms)
         arrived = False
         for socket, _ in self._poller.poll(timeout_ms):
-            if socket is self._listener:
+            if socket is self._listener.socket:
                 arrived = True
-            elif socket is self._gate.socket:
-                self._gate.answer()
+                self._listener.look()
             else:
                 self._opened(socket)
         return arrived
@@ -158,17 +134,11 @@ class Transport:
     def arrivals(self, limit: int) -> Iterator[tuple[str, list[Run]]]:
         """``(sender, what it says)`` of each frame that has arrived, until they hold `limit` messages.
 
-        One has arrived: `wait` said so.
-        What cannot be taken apart comes as a run of the kind `NONSENSE`.
+        One has arrived: `wait` said so. What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
         traffic, heard = self.traffic, 0
-        receive, peers, guests = self._listener.recv, self._peers, self.guests
-        waits = True
-        while waits:
-            route = receive(NOBLOCK)
-            frame = receive(NOBLOCK, copy=False)
-            body = frame.bytes if not frame.more else self._skipped()
-            sender = str(frame.get(USER_ID))
+        peers, guests = self._peers, self.guests
+        for route, sender, body in self._listener.messages():
             if sender in guests:
                 guests[sender].route = route
             elif sender not in peers and (sender == CONTROL or is_client(sender)):
@@ -180,15 +150,8 @@ class Transport:
             traffic.messages_in += heard - before
             traffic.bytes_in += len(body)
             yield sender, said
-            # Counted: asking like this costs a third of the option EVENTS, and a seventh of an exception.
-            waits = heard < limit and bool(self._arrived.poll(0))
-
-    def _skipped(self) -> bytes:
-        """Nobody of ours sends a second frame: such a message is read to its end, and is empty."""
-        more = True
-        while more:
-            more = self._listener.recv(NOBLOCK, copy=False).more
-        return b""
+            if heard >= limit:
+                return
 
     # Speaking --------------------------------------------------------------------------------
 
@@ -276,7 +239,7 @@ class Transport:
         """Close all sockets; what waits is lost."""
         for peer in self._peers.values():
             peer.close()
-        self._listener.close()
+        self._listener.socket.close()
 
     # Inside ----------------------------------------------------------------------------------
 
@@ -323,8 +286,7 @@ class Transport:
             return
         frame, said = guest.parcel.take()
         try:
-            self._listener.send(guest.route, SNDMORE)
-            self._listener.send(frame, NOBLOCK)
+            self._listener.answer(guest.route, frame)
         except zmq.Again:
             self._lose(guest.name, said, "queue full")
         except zmq.ZMQError as error:

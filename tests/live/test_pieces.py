@@ -103,22 +103,28 @@ class Time:
 
 
 @pytest.fixture
-def pair():
-    """Two transports that may connect to each other, and what each has lost."""
+def ends():
+    """Two transports that may connect to each other: `{node: (transport, what it has lost, doorman, time)}`."""
     ends, keys, time = {}, {name: KeyPair.new() for name in "AB"}, Time()
     allowed = {pair.public: name for name, pair in keys.items()}
-    for name in "AB":
-        context = zmq.Context()
+    contexts = {name: zmq.Context() for name in "AB"}
+    for name, context in contexts.items():
         gate, lost = Gate(context, allowed), []
-        link = Transport(context, name, keys[name], gate, Random(7), time, lambda *what, lost=lost: lost.append(what))
-        ends[name] = (link, lost, context, gate)
-    peers = {name: (ends[name][0].endpoint, keys[name].public) for name in "AB"}
-    ends["A"][0].know(peers)
-    yield ends["A"][0], ends["B"][0], ends["A"][1], time
-    for link, _, context, gate in ends.values():
+        link = Transport(context, name, keys[name], Random(7), time, lambda *what, lost=lost: lost.append(what))
+        ends[name] = (link, lost, gate, time)
+    ends["A"][0].know({name: (link.endpoint, keys[name].public) for name, (link, *_) in ends.items()})
+    yield ends
+    for name, (link, _, gate, _) in ends.items():
         link.close()
         gate.close()
-        context.destroy(linger=0)
+        contexts[name].destroy(linger=0)
+
+
+@pytest.fixture
+def pair(ends):
+    """A, which knows B; B; what A has lost; the time."""
+    (a, lost, _, time), (b, *_) = ends.values()
+    return a, b, lost, time
 
 
 WORD = 7
@@ -163,19 +169,19 @@ def test_what_is_said_while_a_link_opens_waits_for_it(pair):
     assert lost == []
 
 
-def test_a_link_that_was_refused_is_opened_again(pair):
+def test_a_link_that_was_refused_is_opened_again(ends, pair):
     """A peer that had not heard of us refuses our connection; once it has, the link opens after a while."""
-    a, b, _, time = pair
-    known = dict(b._gate._names)
-    b._gate.allow({})
+    (a, b, _, time), gate = pair, ends["B"][2]
+    known = dict(gate._names)
+    gate.allow({})
     a.send("B", WORD, word(b"too early"), 1)
     a.flush()
     for _ in range(200):
         b.wait(5)
-        if b._gate.refused:
+        if gate.refused:
             break
-    assert b._gate.refused == 1
-    b._gate._names = known
+    assert gate.refused == 1
+    gate._names = known
     time.now += (REOPEN_MS + 1) * 1000
     a.send("B", WORD, word(b"again"), 2)
     assert hear(a, b, 1) == [("A", 2, b"again")]
