@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dynalab.core.clock import Context, Dot, Entries, Ordering, absorb, compare, covers, join
+from dynalab.core.quick import maker
 
 CLOCK_PAIRS_KEPT = 10
 """Literal clocks are truncated beyond this many pairs ("say 10", 4.4)."""
@@ -157,11 +158,12 @@ class Siblings(NamedTuple):
             wall_us: wall clock of the coordinator, for last-writer-wins only.
         """
         seen = Context.EMPTY if context is None else context
-        dot = Dot(actor, self.counter_of(actor) + 1)
-        version = Version(value, {**seen.rounded_up(), actor: dot.counter}, dot, wall_us)
+        counter = self.counter_of(actor) + 1
+        dot = _dot((actor, counter))
+        version = _version((value, {**seen.rounded_up(), actor: counter}, dot, wall_us, {}))
         kept = self.versions and [old for old in self.versions if not seen.covers(old.dot)]
         clock, dots = absorb(join(self.clock, seen.entries), (*self.dots, *seen.dots, dot))
-        return Siblings(clock, _by_dot([*kept, version]) if kept else (version,), dots)
+        return _siblings((clock, _by_dot([*kept, version]) if kept else (version,), dots))
 
     def merge(self, other: Siblings) -> Siblings:
         """The state of a replica that has heard all that both have heard (syntactic reconciliation)."""
@@ -187,6 +189,9 @@ class Siblings(NamedTuple):
             kept, kind = (value, "") if type(value) is bytes else (repr(value).encode(), type(value).__name__)
             parts += f" {seen} {actor!r} {counter} {wall_us} {kind} {len(kept)}:".encode(), kept
         return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+
+
+_dot, _version, _siblings = maker(Dot), maker(Version), maker(Siblings)
 
 
 def _in_order(clock: Mapping[str, int]) -> dict[str, int]:
