@@ -37,6 +37,8 @@ Compare = Callable[[Mapping[str, int], Mapping[str, int]], Ordering]
 Keep = Callable[[Sequence["Version"]], list[int]]
 
 NO_DOT = Dot("", 0)
+UNTOUCHED: Mapping[str, int] = {}
+"""Of every version with an exact clock; never changed in place."""
 
 
 class Version(NamedTuple):
@@ -54,7 +56,7 @@ class Version(NamedTuple):
     clock: Mapping[str, int]
     dot: Dot = NO_DOT
     wall_us: int = 0
-    touched: Mapping[str, int] = {}
+    touched: Mapping[str, int] = UNTOUCHED
 
     @property
     def deleted(self) -> bool:
@@ -160,7 +162,7 @@ class Siblings(NamedTuple):
         seen = Context.EMPTY if context is None else context
         counter = self.counter_of(actor) + 1
         dot = _dot((actor, counter))
-        version = _version((value, {**seen.rounded_up(), actor: counter}, dot, wall_us, {}))
+        version = _version((value, {**seen.rounded_up(), actor: counter}, dot, wall_us, UNTOUCHED))
         kept = self.versions and [old for old in self.versions if not seen.covers(old.dot)]
         clock, dots = absorb(join(self.clock, seen.entries), (*self.dots, *seen.dots, dot))
         return _siblings((clock, _by_dot([*kept, version]) if kept else (version,), dots))

@@ -1,14 +1,15 @@
 """Where everybody speaks to a node: its ROUTER, and how it waits for what they say.
 
 Theory of operation.
-A node with little to do spends most of its time on waiting, not on what it waited for.
-So it waits by receiving: a poll looks at the socket four times, and costs twice as much as the message.
-How long a receive may wait is an option of the socket, and to set that costs as much again as a poll.
-So it is set only when it must be: while messages come fast it may be shorter than asked for, and is halved at a time.
+A node that is asked one thing at a time spends as long on waiting as on what it waited for.
+To poll looks at the socket four times and costs twice as much as the message it finds, so a busy node waits by
+receiving. How long that may take is an option of the socket, and to set it costs as much again;
+so it is set only when it must be, and then to half of what is left, which lasts a while.
+A node at rest polls: it has the time, and what wakes it is a round of its peers, so more is to come.
 
 Rule 1: a wait is never longer than asked for; it may be shorter.
-Rule 2: who did not have to wait asks whether there is more, because then messages come faster than they are heard;
-who had to wait does not ask, and finds the next message by the next wait.
+Rule 2: after a message the node asks whether there is another one if it was at rest, or did not have to wait at all:
+then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ USER_ID = b"User-Id"
 AT_ONCE_NS = 50_000
 """A message that comes within this has waited itself."""
 
-QUIET_NS = 5_000_000
-"""After a wait as long as this there is time to set the next one exactly."""
+REST_NS = 5_000_000
+BUSY_AFTER = 64
+"""After so many waits shorter than that, one after the other, a node is busy; the rounds of a cluster are less."""
 
 Heard = tuple[bytes, str, bytes]
 """A message: the routing id of its connection, the name of its sender, and its content."""
@@ -50,14 +52,16 @@ class Listener:
         self.socket.router_mandatory = True
         self.socket.backlog = CONNECTIONS_WAITING_MAX
         self.socket.bind("tcp://127.0.0.1:*")
-        self._more = zmq.Poller()
-        self._more.register(self.socket, zmq.POLLIN)
+        self._poller = zmq.Poller()
+        self._poller.register(self.socket, zmq.POLLIN)
         #: what has been received of the next message: its routing id
         self._route: bytes | None = None
         #: how long a receive waits, as the socket knows it; -1: for ever
         self._patience_ms = -1
-        self._is_quiet = True
-        self._came_at_once = False
+        #: waits that were short, one after the other
+        self._quick = 0
+        self._at_rest = True
+        self._more_may_wait = True
 
     @property
     def endpoint(self) -> str:
@@ -70,28 +74,27 @@ class Listener:
         Args:
             timeout_ms: at least 1.
         """
-        if self._is_quiet:
-            self._be_patient(timeout_ms)
-        elif not 0 < self._patience_ms <= timeout_ms:
-            self._be_patient(max(1, timeout_ms // 2))
         begun = time.monotonic_ns()
+        arrived = bool(self._poller.poll(timeout_ms)) if self._at_rest else self._received(timeout_ms)
+        waited = time.monotonic_ns() - begun
+        self._quick = self._quick + 1 if arrived and waited < REST_NS else 0
+        self._at_rest = self._quick < BUSY_AFTER
+        self._more_may_wait = self._at_rest or waited < AT_ONCE_NS
+        return arrived
+
+    def _received(self, timeout_ms: int) -> bool:
+        if not 0 < self._patience_ms <= timeout_ms:
+            self._patience_ms = max(1, timeout_ms // 2)
+            self.socket.set(RCVTIMEO, self._patience_ms)
         try:
             self._route = self.socket.recv()
         except zmq.Again:
-            self._is_quiet = True
             return False
-        waited = time.monotonic_ns() - begun
-        self._came_at_once, self._is_quiet = waited < AT_ONCE_NS, waited > QUIET_NS
         return True
 
-    def _be_patient(self, timeout_ms: int) -> None:
-        if timeout_ms != self._patience_ms:
-            self._patience_ms = timeout_ms
-            self.socket.set(RCVTIMEO, timeout_ms)
-
-    def look(self) -> None:
-        """Something else has seen that there is a message."""
-        self._came_at_once = True
+    def found(self) -> None:
+        """Somebody else has polled, and there is a message."""
+        self._more_may_wait = True
 
     def messages(self) -> Iterator[Heard]:
         """What has arrived. There is a message: `wait` said so."""
@@ -102,7 +105,7 @@ class Listener:
             body = frame.bytes if not frame.more else self._skipped()
             yield route, str(frame.get(USER_ID)), body
             # Counted: to ask like this costs a third of the option EVENTS, and a seventh of an exception.
-            if not self._came_at_once or not self._more.poll(0):
+            if not self._more_may_wait or not self._poller.poll(0):
                 return
             route = receive(NOBLOCK)
 

@@ -126,7 +126,7 @@ class Transport:
         for socket, _ in self._poller.poll(timeout_ms):
             if socket is self._listener.socket:
                 arrived = True
-                self._listener.look()
+                self._listener.found()
             else:
                 self._opened(socket)
         return arrived
