@@ -309,7 +309,7 @@ def heard(monkeypatch):
 def test_a_listener_hears_everything_in_order_at_rest_and_when_it_is_busy(heard):
     """However it waits, no message is lost, none is doubled, and each has its sender's name."""
     listener, speaker = heard
-    told = [b"%d" % number for number in range(4 * BUSY_AFTER)]
+    told = [b"%d" % number for number in range(4 * BUSY_AFTER + 1)]
     got = []
     for number, text in enumerate(told):
         speaker.send(text)
