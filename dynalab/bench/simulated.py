@@ -131,19 +131,26 @@ def _exchanged_bytes(nodes: dict[str, Node]) -> int:
 
 
 def put_cost_growth(small: int = 1_000, large: int = 1_000_000) -> float:
-    """The cost of a put on a replica with `large` keys, against one with `small`."""
+    """The cost of a put on a replica with `large` keys, against one with `small`; slices of both are timed in turn."""
+    session = Session("bench", Config(trace=False), "bench")
+    nodes = _node_with(small), _node_with(large)
 
-    def cost(keys: int) -> float:
-        config = Config(trace=False, ping_ms=0, gossip_ms=0, handoff_ms=0, n=1, r=1, w=1, storage="memory")
-        node = Node("A", config, b"secret", MemoryStore(), Random(1))
-        node.handle(Start(founding("A", config)), 0, 0)
-        session = Session("bench", config, "bench")
-        state = Siblings().put("A", b"t" + VALUE.encode(), None)
-        for number in range(keys):  # One state for all keys: it is their number that counts here, not their memory.
-            node.handle(Received("B", ReplicaPut("fill", b"k%d" % number, state)), 0, 0)
-        return min(_cost_of(node, [session.put(f"{turn}-{i}", VALUE) for i in range(500)]) for turn in range(20))
+    def cost(node: Node, turn: int) -> float:
+        return _cost_of(node, [session.put(f"{turn}-{number}", VALUE) for number in range(500)])
 
-    return cost(large) / cost(small)
+    pairs = [(cost(nodes[0], turn), cost(nodes[1], turn)) for turn in range(SLICES)]
+    return min(costly for _, costly in pairs) / min(cheap for cheap, _ in pairs)
+
+
+def _node_with(keys: int) -> Node:
+    """A node that holds so many keys. All have one state: it is their number that counts here, not their memory."""
+    config = Config(trace=False, ping_ms=0, gossip_ms=0, handoff_ms=0, n=1, r=1, w=1, storage="memory")
+    node = Node("A", config, b"secret", MemoryStore(), Random(1))
+    node.handle(Start(founding("A", config)), 0, 0)
+    state = Siblings().put("A", b"t" + VALUE.encode(), None)
+    for number in range(keys):
+        node.handle(Received("B", ReplicaPut("fill", b"k%d" % number, state)), 0, 0)
+    return node
 
 
 def _cost_of(node: Node, messages: list[Any]) -> float:

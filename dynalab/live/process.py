@@ -268,6 +268,8 @@ class NodeProcess:
         """Do what the node asked for; written out for messages, because every one of them passes here."""
         pile, self._effects = self._effects, []
         traced, transport, counts = self.recorder.enabled, self.transport, self.sent
+        if traced:  # Since then a sync may have taken its time.
+            now_us = self.now_us()
         send, guests, compress_bytes = transport.send, transport.guests, self.config.compress_bytes
         last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:
