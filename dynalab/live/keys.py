@@ -102,6 +102,7 @@ class Gate:
     def close(self) -> None:
         """Stop answering; connections under way then fail."""
         with self._zmq_context.socket(zmq.DEALER) as bell:
+            bell.linger = 0
             bell.connect(ZAP_ADDRESS)
             bell.send_multipart([b"", CLOSE])
             self._thread.join()
@@ -112,6 +113,7 @@ def guard_server(socket: zmq.Socket[bytes], keys: KeyPair) -> None:
     socket.curve_server = True
     socket.curve_publickey, socket.curve_secretkey = keys
     socket.zap_domain = ZAP_DOMAIN
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # Without a doorman nobody comes in; libzmq would let everybody in.
 
 
 def prove(socket: zmq.Socket[bytes], keys: KeyPair, server: bytes) -> None:

@@ -4,12 +4,13 @@ Theory of operation.
 A node that is asked one thing at a time spends as long on waiting as on what it waited for.
 To poll looks at the socket four times and costs twice as much as the message it finds, so a busy node waits by
 receiving. How long that may take is an option of the socket, and to set it costs as much again;
-so it is set only when it must be, and then to half of what is left, which lasts a while.
+so it is set to half of what is left, and again when it is more than what is left, or much less.
 A node at rest polls: it has the time, and what wakes it is a round of its peers, so more is to come.
 
 Rule 1: a wait is never longer than asked for; it may be shorter.
-Rule 2: after a message the node asks whether there is another one if it was at rest, or did not have to wait at all:
+Rule 2: after a message the node asks whether there is another one if it is at rest, or did not have to wait at all:
 then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
+Rule 3: when a wait has found a message, `messages` is read before the next wait.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ AT_ONCE_NS = 50_000
 """A message that comes within this has waited itself."""
 
 REST_NS = 5_000_000
+"""A node that waits as long is at rest."""
+
 BUSY_AFTER = 64
-"""After so many waits shorter than that, one after the other, a node is busy; the rounds of a cluster are less."""
+"""After so many shorter waits, one after the other, it is busy; a round of pings and gossip brings fewer messages."""
 
 Heard = tuple[bytes, str, bytes]
 """A message: the routing id of its connection, the name of its sender, and its content."""
@@ -83,7 +86,8 @@ class Listener:
         return arrived
 
     def _received(self, timeout_ms: int) -> bool:
-        if not 0 < self._patience_ms <= timeout_ms:
+        assert self._route is None, "a message was found, and not read"
+        if self._patience_ms < 1 or not timeout_ms // 8 <= self._patience_ms <= timeout_ms:
             self._patience_ms = max(1, timeout_ms // 2)
             self.socket.set(RCVTIMEO, self._patience_ms)
         try:
@@ -97,7 +101,7 @@ class Listener:
         self._more_may_wait = True
 
     def messages(self) -> Iterator[Heard]:
-        """What has arrived. There is a message: `wait` said so."""
+        """The message that `wait` has found, and those behind it that it is worth to ask for (rule 2)."""
         receive = self.socket.recv
         route, self._route = receive(NOBLOCK) if self._route is None else self._route, None
         while True:

@@ -151,7 +151,7 @@ class NodeProcess:
             while not self.stopped:
                 self.turn()
             self.store.close()
-        finally:  # A forgotten ZeroMQ context would wait for its sockets, and the process would not end.
+        finally:  # In this order; a forgotten ZeroMQ context would wait for its sockets, and the process would not end.
             self.transport.close()
             self.gate.close()
             self.zmq_context.destroy(linger=0)
@@ -170,7 +170,7 @@ class NodeProcess:
             self.handle(TimerFired(name), cause)
         if self._effects:
             self.store.commit()
-            self._carry_out(now_us)
+            self._carry_out()
         self.transport.release(now_us)
         self.transport.flush()  # Who waits for an answer does not wait for the owner's news.
         if self._orders or now_us - self._fed_us >= FEED_US:
@@ -264,12 +264,10 @@ class NodeProcess:
 
     # Acting ------------------------------------------------------------------------------------
 
-    def _carry_out(self, now_us: int) -> None:
+    def _carry_out(self) -> None:
         """Do what the node asked for; written out for messages, because every one of them passes here."""
         pile, self._effects = self._effects, []
-        traced, transport, counts = self.recorder.enabled, self.transport, self.sent
-        if traced:  # Since then a sync may have taken its time.
-            now_us = self.now_us()
+        now_us, traced, transport, counts = self.now_us(), self.recorder.enabled, self.transport, self.sent
         send, guests, compress_bytes = transport.send, transport.guests, self.config.compress_bytes
         last, kind, fields, number = None, 0, b"", 0
         for cause, effects in pile:

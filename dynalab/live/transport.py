@@ -119,7 +119,7 @@ class Transport:
     # Hearing ---------------------------------------------------------------------------------
 
     def wait(self, timeout_ms: int) -> bool:
-        """Until a message arrives, a link opens, or the time is over; answers whether a message has arrived."""
+        """Until a message arrives, a link opens, or the time is over, or sooner; answers whether there is a message."""
         if timeout_ms and len(self._poller.sockets) == 1:
             return self._listener.wait(timeout_ms)
         arrived = False
@@ -132,9 +132,9 @@ class Transport:
         return arrived
 
     def arrivals(self, limit: int) -> Iterator[tuple[str, list[Run]]]:
-        """``(sender, what it says)`` of each frame that has arrived, until they hold `limit` messages.
+        """``(sender, what it says)`` of each frame that `wait` has found, until they hold `limit` messages.
 
-        One has arrived: `wait` said so. What cannot be taken apart comes as a run of the kind `NONSENSE`.
+        What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
         traffic, heard = self.traffic, 0
         peers, guests = self._peers, self.guests
