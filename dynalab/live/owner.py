@@ -20,6 +20,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from dynalab.core.config import Config, Parts
 from dynalab.core.errors import NodeIsDown, PartFailed
 from dynalab.core.faults import Faults
@@ -180,8 +182,9 @@ class Owner:
 
     def _kill(self, entry: Entry) -> None:
         entry.expected = True
-        if entry.process is not None and entry.process.is_running():
-            entry.process.kill()
+        if entry.process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):  # It has ended by itself, perhaps only just.
+                entry.process.kill()
         self.roll.wait_state(entry.node, CRASHED, CONTROL_S)
 
     def remove(self, node: str) -> None:

@@ -249,6 +249,20 @@ def test_a_data_dir_wants_all_its_nodes_named(start, tmp_path):
     assert third.get("k", r=3).value == 1
 
 
+def test_a_node_that_ends_just_before_it_is_killed_has_left(start, monkeypatch):
+    """A node that leaves is told to stop; that it has done so by the time it is killed is no error."""
+
+    def late(process):
+        process.wait(20)
+        kill(process)
+
+    kill = psutil.Process.kill
+    monkeypatch.setattr(psutil.Process, "kill", late)
+    cluster = start(3, storage="memory")
+    cluster.leave("A")
+    assert cluster.nodes == ["B", "C"]
+
+
 def test_a_data_dir_that_cannot_be_used_is_named(tmp_path):
     """A folder that cannot be made is a definite error that names it, and leaves nothing behind."""
     (tmp_path / "file").write_text("")
