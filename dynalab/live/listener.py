@@ -8,7 +8,7 @@ so it is set to half of what is left, and again when it is more than what is lef
 A node at rest polls: it has the time, and what wakes it is a round of its peers, so more is to come.
 
 Rule 1: a wait is never longer than asked for; it may be shorter.
-Rule 2: after a message the node asks whether there is another one if it is at rest, or did not have to wait at all:
+Rule 2: after a message the node asks whether there is another one if it is at rest, or has hardly waited:
 then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
 Rule 3: when a wait has found a message, `messages` is read before the next wait.
 """
@@ -27,8 +27,8 @@ from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVTIMEO, SND
 USER_ID = b"User-Id"
 """The property of a message under which the doorman's name for its connection stands."""
 
-AT_ONCE_NS = 50_000
-"""A message that comes within this has waited itself."""
+AT_ONCE_NS = 200_000
+"""When a message comes within this, others may be close behind; the answer of a peer takes longer."""
 
 REST_NS = 5_000_000
 """A node that waits as long is at rest."""
