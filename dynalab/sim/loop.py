@@ -76,7 +76,7 @@ class Ends(Protocol):
 YOUNG_MAX = 50_000
 """While a simulation runs, Python looks for cycles among so many new objects at a time.
 
-Messages, records and requests hold none; to look after every 700 objects was a tenth of a simulated put."""
+Messages, records and requests hold none; to look after every 700 objects was a twentieth of a put's instructions."""
 
 
 @contextmanager

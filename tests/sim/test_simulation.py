@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from dynalab.core.errors import (
 )
 from dynalab.sim.cluster import Simulation
 from dynalab.sim.host import EPOCH_US
+from dynalab.sim.loop import YOUNG_MAX
 
 
 def homes(sim: Simulation, key: str) -> list[str]:
@@ -668,3 +670,29 @@ def test_a_timer_that_came_due_while_its_node_was_paused_does_not_hold_up_those_
             name: sum(e.node == name and e.message == "Ping" and e.kind == "send" for e in sim.events) for name in "ABC"
         }
         assert all(count >= 2 * 9 for count in pings.values())
+
+
+def test_while_it_runs_python_looks_for_cycles_rarely_and_then_as_before():
+    """Also when what runs raises; where a user has switched the collector off, it stays off."""
+    before = gc.get_threshold()
+    seen = []
+
+    def look():
+        seen.append(gc.get_threshold()[0])
+        if len(seen) == 2:
+            raise RuntimeError("broken off")
+
+    try:
+        with Simulation(3, seed=1) as simulation:
+            for ms in (10, 20, 30):
+                simulation.call_at(ms, look)
+            simulation.run(ms=15)
+            assert gc.get_threshold() == before
+            with pytest.raises(RuntimeError, match="broken off"):
+                simulation.run(ms=10)
+            assert gc.get_threshold() == before
+            gc.set_threshold(0)
+            simulation.run(ms=10)
+        assert seen == [YOUNG_MAX, YOUNG_MAX, 0]
+    finally:
+        gc.set_threshold(*before)
