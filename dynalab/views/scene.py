@@ -68,13 +68,16 @@ class Scene:
 
     def sides(self) -> list[list[str]]:
         """The groups of nodes with no word at all between them, in the cluster's order; one group: no partition."""
+        if not self.faults.cuts:
+            return [list(self.nodes)] if self.nodes else []
+        import networkx  # Late, because most rings that are drawn are whole.
+
         cut = self.faults.is_cut
-        groups: list[set[str]] = []
-        for node in self.nodes:
-            heard = [group for group in groups if not all(cut(node, other) and cut(other, node) for other in group)]
-            groups = [group for group in groups if group not in heard] + [{node}.union(*heard)]
-        ordered = [[node for node in self.nodes if node in group] for group in groups]
-        return sorted(ordered, key=lambda group: self.nodes.index(group[0]))
+        hearing = networkx.Graph()
+        hearing.add_nodes_from(self.nodes)
+        hearing.add_edges_from((a, b) for a, b in combinations(self.nodes, 2) if not (cut(a, b) and cut(b, a)))
+        groups = [sorted(group, key=self.nodes.index) for group in networkx.connected_components(hearing)]
+        return sorted(groups, key=lambda group: self.nodes.index(group[0]))
 
     def words(self) -> list[str]:
         """What is wrong, in sentences; empty when all is well."""

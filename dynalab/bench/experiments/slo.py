@@ -91,7 +91,7 @@ class _Trial:
 
     async def _load(self) -> None:
         """Eight readers, and a writer beside them."""
-        reads = self._run.pick(160, 240, 2_000)
+        reads = self._run.pick(320, 480, 2_000)
         workers = [asyncio.create_task(self._read_on(reads // 8)) for _ in range(8)]
         writing = asyncio.create_task(self._write_on(workers))
         await asyncio.gather(*workers)
