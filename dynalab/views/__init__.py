@@ -1,7 +1,8 @@
 """Still pictures of values and traces: networkx graphs, and matplotlib drawings of them.
 
 Each name is loaded when it is first asked for, and with a drawing matplotlib.
-networkx is slow to load and comes with the first graph that is made: a ring without cuts, bars and lines are drawn without it.
+networkx is slow to load and comes with the first graph that is made:
+a ring without cuts, bars and lines are drawn without it.
 """
 
 from importlib import import_module
