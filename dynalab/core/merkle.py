@@ -29,7 +29,9 @@ DEPARTS: the paper's leaves are single keys.  Ours are buckets of keys, so that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b, md5
+from hashlib import blake2b
+
+from dynalab.core.quick import md5
 
 DIGEST_BYTES = 16
 FANOUT_BITS = 4

@@ -27,12 +27,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from hashlib import md5
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import ClassVar, NamedTuple
 
 from dynalab.core.owners import NOBODY, NodeId, check_node, checked_nodes, give_back, share_out, steal, weight_of
+from dynalab.core.quick import md5
 
 __all__ = [
     "NOBODY",

@@ -10,13 +10,12 @@ A node at rest polls: it has the time, and what wakes it is a round of its peers
 Rule 1: a wait is never longer than asked for; it may be shorter.
 Rule 2: after a message the node asks whether there is another one if it is at rest, or has hardly waited:
 then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
-Rule 3: when a wait has found a message, `messages` is read before the next wait.
+Rule 3: when a wait has found a message, it is heard before the next wait.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import zmq
@@ -27,7 +26,7 @@ from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVTIMEO, SND
 USER_ID = b"User-Id"
 """The property of a message under which the doorman's name for its connection stands."""
 
-AT_ONCE_NS = 200_000
+AT_ONCE_NS = 50_000
 """When a message comes within this, others may be close behind; the answer of a peer takes longer."""
 
 REST_NS = 5_000_000
@@ -100,18 +99,20 @@ class Listener:
         """Somebody else has polled, and there is a message."""
         self._more_may_wait = True
 
-    def messages(self) -> Iterator[Heard]:
-        """The message that `wait` has found, and those behind it that it is worth to ask for (rule 2)."""
+    def hear(self) -> Heard:
+        """The message that `wait` has found, or `has_more`."""
         receive = self.socket.recv
-        route, self._route = receive(NOBLOCK) if self._route is None else self._route, None
-        while True:
-            frame = receive(NOBLOCK, copy=False)
-            body = frame.bytes if not frame.more else self._skipped()
-            yield route, str(frame.get(USER_ID)), body
-            # Counted: to ask like this costs a third of the option EVENTS, and a seventh of an exception.
-            if not self._more_may_wait or not self._poller.poll(0):
-                return
+        route, self._route = self._route, None
+        if route is None:
             route = receive(NOBLOCK)
+        frame = receive(NOBLOCK, copy=False)
+        body = frame.bytes if not frame.more else self._skipped()
+        return route, str(frame.get(USER_ID)), body
+
+    def has_more(self) -> bool:
+        """Whether there is another message, as far as it is worth to ask (rule 2)."""
+        # Counted: to ask like this costs a third of the option EVENTS, and a seventh of an exception.
+        return self._more_may_wait and bool(self._poller.poll(0))
 
     def _skipped(self) -> bytes:
         """Nobody of ours sends a second frame: such a message is read to its end, and is empty."""

@@ -20,9 +20,8 @@ Rule 3: what is no plain array of fields, a packed message or one of the control
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from struct import Struct
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +29,7 @@ from msgspec import Meta
 from dynalab.codec.bounds import WireError
 from dynalab.codec.packing import PACKED
 from dynalab.codec.wire import ARRAY, ARRAY_BYTES, ARRAY_MARK, VERSION
+from dynalab.core.quick import maker
 
 HEADER = Struct(">BLLBL")
 """Before each run: its kind, the lengths of its marks and of its fields; then the head of the array of fields."""
@@ -46,6 +46,9 @@ PARCEL_BYTES = 64 * 1024
 PARCEL_MESSAGES_MAX = 1_024
 """A frame with more messages does not add up."""
 
+VIEWED_BYTES = 2_048
+"""Of a frame so long its runs are views; of a shorter one copies, which are made sooner."""
+
 FRAME_BYTES_OVER = PARCEL_BYTES + PARCEL_MESSAGES_MAX * (HEADER.size + 16)
 """What a frame may hold besides one long message: all that was in it before, and headers and marks of all."""
 
@@ -59,8 +62,7 @@ _read_marks = msgspec.msgpack.Decoder(tuple[_Numbers, _Numbers]).decode
 _split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
-@dataclass(slots=True)
-class Run:
+class Run(NamedTuple):
     """Messages of one kind, as they travelled.
 
     Attributes:
@@ -72,12 +74,12 @@ class Run:
 
     kind: int
     many: int
-    array: memoryview
+    array: bytes | memoryview
     numbers: Sequence[int] = ()
     sizes: Sequence[int] = ()
 
     @property
-    def alone(self) -> memoryview:
+    def alone(self) -> bytes | memoryview:
         """The content of a message that is a run alone."""
         return self.array[ARRAY_BYTES:]
 
@@ -98,7 +100,7 @@ class Run:
             raise WireError(f"a run cannot be taken apart: {error}") from None
         head, alone = ARRAY.pack(ARRAY_MARK, 1), []
         for raw, number in zip(map(bytes, fields), self.numbers or [0] * len(fields), strict=True):
-            alone.append(Run(self.kind, 1, memoryview(head + raw), (number,), (len(raw),)))
+            alone.append(Run(self.kind, 1, head + raw, (number,), (len(raw),)))
         return alone
 
     def lengths(self) -> Sequence[int]:
@@ -110,7 +112,7 @@ class Run:
         return [len(bytes(raw)) for raw in _split(self.array)]
 
 
-_TORN = Run(NONSENSE, 1, memoryview(b""))
+_run, _TORN = maker(Run), Run(NONSENSE, 1, b"")
 _BEGINNING = bytes([VERSION])
 
 
@@ -161,13 +163,13 @@ class Parcel:
         for message in self.said:
             kind = message[0]
             if run and (kind != run[0][0] or kind >= PACKED):
-                pieces += _run(run)
+                pieces += _pieces(run)
                 run = []
             run.append(message)
-        return b"".join(pieces + _run(run))
+        return b"".join(pieces + _pieces(run))
 
 
-def _run(said: list[Said]) -> list[bytes]:
+def _pieces(said: list[Said]) -> list[bytes]:
     """The pieces of a run."""
     (kind, *_), fields, numbers = zip(*said, strict=True)
     marks = _mark((numbers, list(map(len, fields)))) if any(numbers) else b""
@@ -187,7 +189,7 @@ def runs(frame: bytes) -> list[Run]:
     if end < 2 or frame[0] != VERSION:
         return [_TORN]
     found: list[Run] = []
-    view = memoryview(frame)
+    view = frame if end < VIEWED_BYTES else memoryview(frame)
     while place < end:
         begin = place + _size
         if begin > end:
@@ -200,18 +202,22 @@ def runs(frame: bytes) -> list[Run]:
             return [*found, _TORN]
         if kind >= PACKED and (count != 1 or kind == NONSENSE):
             return [*found, _TORN]
-        run = Run(kind, count, view[begin - ARRAY_BYTES : marks])
-        if marks_length and not _read_marks_of(run, view[marks:place]):
-            return [*found, _TORN]
+        run = _run((kind, count, view[begin - ARRAY_BYTES : marks], (), ()))
+        if marks_length:
+            marked = _marked(run, view[marks:place])
+            if marked is None:
+                return [*found, _TORN]
+            run = marked
         found.append(run)
     return found
 
 
-def _read_marks_of(run: Run, marks: memoryview) -> bool:
-    """Let a run have its marks; False: they are untrue."""
+def _marked(run: Run, marks: bytes | memoryview) -> Run | None:
+    """A run with its marks; None: they are untrue."""
     try:
-        run.numbers, run.sizes = _read_marks(marks)
+        numbers, sizes = _read_marks(marks)
     except msgspec.MsgspecError:
-        return False
-    length = len(run.array) - ARRAY_BYTES
-    return len(run.numbers) == len(run.sizes) == run.many and sum(run.sizes) == length
+        return None
+    if not len(numbers) == len(sizes) == run.many or sum(sizes) != len(run.array) - ARRAY_BYTES:
+        return None
+    return _run((*run[:3], numbers, sizes))

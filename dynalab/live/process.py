@@ -1,9 +1,10 @@
 """One node as an operating system process: its main loop (paper 5).
 
 Theory of operation.
-One turn of the loop: wait until a message arrives or a timer is due; take what has arrived, up to a bound;
-let the node handle each event; commit the store once; then carry out what the node asked for.
+One turn of the loop: do what is due; wait until a message arrives or something is due; take what has arrived, up to a
+bound; let the node handle each message; commit the store once; then carry out what the node asked for.
 In the durable mode that commit is one fsync for the whole turn, and no acknowledgement leaves before it.
+What nobody waits for, like setting a timer, comes after what somebody waits for.
 
 Rule 1: nothing that one message brings ends the loop; what is malformed, or not the sender's to say,
 is counted and traced as `refuse`, and changes nothing.
@@ -67,7 +68,7 @@ COLLECT = (50_000, 1_000, 1_000)
 Messages, records and requests hold no cycles; what is looked for are exceptions, and what a student's part makes.
 Looking at all records again and again was 5 % of a node's time."""
 
-PATIENCE_MS = 1_000
+PATIENCE_US = 1_000_000
 """The longest wait when nothing is due."""
 
 _FROM_CLIENTS = frozenset(CLIENT_REQUESTS)  # Nodes say these too, and everything else.
@@ -157,41 +158,45 @@ class NodeProcess:
             self.zmq_context.destroy(linger=0)
 
     def turn(self) -> None:
-        """Wait, hear, commit, act."""
-        if self.transport.wait(self._patience_ms()):
+        """Do what is due; then wait, hear and act."""
+        left_us = self._due_us() - self.now_us()
+        if left_us <= 0:
+            self._do_what_is_due()
+            if self.stopped:
+                return
+            left_us = max(0, self._due_us() - self.now_us())
+        patience_ms = (left_us + 999) // 1000 if left_us < PATIENCE_US else PATIENCE_US // 1000
+        if self.transport.wait(patience_ms):
             for sender, runs in self.transport.arrivals(TURN_MESSAGES_MAX):
                 for run in runs:
                     if sender == CONTROL:
                         self._hear_owner(run)
                     else:
                         self._hear(sender, run)
+            self._act()
+
+    def _due_us(self) -> int:
+        """When there is something to do that no message brings."""
+        if self._orders or self._effects:
+            return 0
+        due_us = self.timers.next_due_us()
+        if self.transport.delayed:
+            due_us = min(due_us, self.transport.next_due_us())
+        if self._printed or (self.recorder.enabled and len(self.recorder)):
+            due_us = min(due_us, self._fed_us + FEED_US)
+        return due_us
+
+    def _do_what_is_due(self) -> None:
+        """Timers, delayed messages, the owner's orders, and news for the owner."""
         now_us = self.now_us()
         for name, cause in self.timers.due(now_us):
             self.handle(TimerFired(name), cause)
-        if self._effects:
-            self.store.commit()
-            self._carry_out()
         self.transport.release(now_us)
-        self.transport.flush()  # Who waits for an answer does not wait for the owner's news.
-        if self._orders or now_us - self._fed_us >= FEED_US:
-            self._obey()
-            if now_us - self._fed_us >= FEED_US:
-                self.feed()
-            self.transport.flush()
-        self._said.clear()
-
-    def _patience_ms(self) -> int:
-        """How long nothing is due, in milliseconds rounded up."""
-        if self._orders or self._effects:
-            return 0
-        now_us = self.now_us()
-        first_us = now_us + PATIENCE_MS * 1000
-        if self._printed or (self.recorder.enabled and len(self.recorder)):
-            first_us = self._fed_us + FEED_US
-        for time_us in (self.timers.next_due_us(), self.transport.next_due_us):
-            if time_us is not None and time_us < first_us:
-                first_us = time_us
-        return (first_us - now_us + 999) // 1000 if first_us > now_us else 0
+        self._act()  # Who waits for an answer does not wait for the owner's news.
+        self._obey()
+        if now_us - self._fed_us >= FEED_US:
+            self.feed()
+        self.transport.flush()
 
     # Hearing -----------------------------------------------------------------------------------
 
@@ -264,18 +269,38 @@ class NodeProcess:
 
     # Acting ------------------------------------------------------------------------------------
 
-    def _carry_out(self) -> None:
-        """Do what the node asked for; written out for messages, because every one of them passes here."""
+    def _act(self) -> None:
+        """Commit; then do what the node asked for, first what others are to hear."""
+        if not self._effects:
+            self.transport.flush()
+            return
+        self.store.commit()
+        now_us = self.now_us()
+        timers = self._say_effects(now_us)
+        self.transport.flush()
+        self._said.clear()
+        for effect, cause in timers:
+            self._set_timer(effect, cause, now_us)
+
+    def _say_effects(self, now_us: int) -> list[tuple[SetTimer | CancelTimer, int]]:
+        """Say and note what the node asked for; answers the rest, each with its cause.
+
+        It is written out for messages, because every one of them passes here.
+        """
         pile, self._effects = self._effects, []
-        now_us, traced, transport, counts = self.now_us(), self.recorder.enabled, self.transport, self.sent
+        traced, transport, counts = self.recorder.enabled, self.transport, self.sent
         send, guests, compress_bytes = transport.send, transport.guests, self.config.compress_bytes
         last, kind, fields, number = None, 0, b"", 0
+        rest: list[tuple[SetTimer | CancelTimer, int]] = []
         for cause, effects in pile:
             effect: Any
             for effect in effects:
                 form = type(effect)
                 if form is not Send and form is not Reply:
-                    self._do_here(effect, cause, now_us)
+                    if form is Note:
+                        self.recorder.noted(effect, cause, now_us)
+                    else:
+                        rest.append((effect, cause))
                     continue
                 to, message = effect.to, effect.message
                 if message is not last:  # The same message to several nodes is encoded once.
@@ -295,6 +320,7 @@ class NodeProcess:
                 count[0] += 1
                 count[1] += len(fields)
                 send(to, kind, fields, number)
+        return rest
 
     def _unsayable(self, to: str, message: Message, error: WireError) -> None:
         """A message that cannot be bytes is lost, like one that a network loses."""
@@ -302,18 +328,16 @@ class NodeProcess:
         self.transport.traffic.dropped("unsayable")
         self.recorder.add("drop", type(message).__name__, to, detail={"why": f"unsayable: {error}"[:200]})
 
-    def _do_here(self, effect: SetTimer | CancelTimer | Note, cause: int, now_us: int) -> None:
-        """An effect that leaves nothing for others to hear."""
+    def _set_timer(self, effect: SetTimer | CancelTimer, cause: int, now_us: int) -> None:
         if type(effect) is CancelTimer:
             self.timers.cancel(effect.name)
-        elif type(effect) is SetTimer:
-            time_us = now_us + effect.delay_us
-            if effect.name in ROUNDS:
-                behind_us = place_us(self.spec.node, self.transport.peers, effect.name)
-                time_us = due_us(effect.name, now_us, effect.delay_us, behind_us)
-            self.timers.set(effect.name, time_us, cause)
-        elif type(effect) is Note:
-            self.recorder.noted(effect, cause, now_us)
+            return
+        assert type(effect) is SetTimer
+        time_us = now_us + effect.delay_us
+        if effect.name in ROUNDS:
+            behind_us = place_us(self.spec.node, self.transport.peers, effect.name)
+            time_us = due_us(effect.name, now_us, effect.delay_us, behind_us)
+        self.timers.set(effect.name, time_us, cause)
 
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:

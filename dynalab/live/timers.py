@@ -19,6 +19,8 @@ NODES_IN_STEP = 5
 SPREAD_US = 500_000
 """The groups of nodes that are in step are spread over so long."""
 
+NEVER_US = 1 << 62
+
 STALE_LOOK = 64
 """After so many timers were set, those that were cancelled or moved are thrown away, if they are the most."""
 
@@ -93,15 +95,15 @@ class Timers:
                 fired.append((name, cause))
         return fired
 
-    def next_due_us(self) -> int | None:
-        """When the next timer is due."""
+    def next_due_us(self) -> int:
+        """When the next timer is due; `NEVER_US`: none is set."""
         heap = self._heap
         while heap:
             entry = heap[0]
             if self._armed.get(entry[2]) is entry:
                 return entry[0]
             heappop(heap)
-        return None
+        return NEVER_US
 
     def __len__(self) -> int:
         return len(self._armed)

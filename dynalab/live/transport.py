@@ -33,6 +33,7 @@ from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest
 from dynalab.live.listener import Listener
 from dynalab.live.parcels import FRAME_BYTES_OVER, Run, Said, runs
 from dynalab.live.sockets import MESSAGE_BYTES_MAX, NOBLOCK, shape
+from dynalab.live.timers import NEVER_US
 
 PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - FRAME_BYTES_OVER
 """A longer message is not sent: with what is in its frame already it might be too long."""
@@ -80,7 +81,7 @@ class Transport:
         #: guests to whom something is said and not sent yet
         self._answering: list[Guest] = []
         #: heap of (due, order, to, message) of delayed messages
-        self._delayed: list[tuple[int, int, str, Said]] = []
+        self.delayed: list[tuple[int, int, str, Said]] = []
         self._delays = 0
         self._listener = Listener(zmq_context, keys)
         #: of the listener, and the links that are opening
@@ -136,21 +137,20 @@ class Transport:
 
         What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
-        traffic, heard = self.traffic, 0
-        peers, guests = self._peers, self.guests
-        for route, sender, body in self._listener.messages():
+        listener, traffic, peers, guests, heard = self._listener, self.traffic, self._peers, self.guests, 0
+        while heard < limit:
+            route, sender, body = listener.hear()
             if sender in guests:
                 guests[sender].route = route
             elif sender not in peers and (sender == CONTROL or is_client(sender)):
                 guests[sender] = Guest(sender, route)
             said = runs(body)
-            before = heard
-            for run in said:
-                heard += run.many
-            traffic.messages_in += heard - before
+            many = said[0].many if len(said) == 1 else sum([run.many for run in said])
+            heard += many
+            traffic.messages_in += many
             traffic.bytes_in += len(body)
             yield sender, said
-            if heard >= limit:
+            if not listener.has_more():
                 return
 
     # Speaking --------------------------------------------------------------------------------
@@ -221,19 +221,18 @@ class Transport:
 
     def release(self, now_us: int) -> None:
         """Say the delayed messages that are due."""
-        while self._delayed and self._delayed[0][0] <= now_us:
-            _, _, to, said = heapq.heappop(self._delayed)
+        while self.delayed and self.delayed[0][0] <= now_us:
+            _, _, to, said = heapq.heappop(self.delayed)
             self._put(to, said)
 
-    @property
-    def next_due_us(self) -> int | None:
-        """When the next delayed message is due."""
-        return self._delayed[0][0] if self._delayed else None
+    def next_due_us(self) -> int:
+        """When the next delayed message is due; `NEVER_US`: there is none."""
+        return self.delayed[0][0] if self.delayed else NEVER_US
 
     def depths(self) -> dict[str, int]:
         """Queue depths: messages delayed on bad links, and waiting for links to open."""
         waiting = sum(len(peer.waiting) for peer in self._peers.values() if peer.waiting)
-        return {"delayed": len(self._delayed), "opening": waiting}
+        return {"delayed": len(self.delayed), "opening": waiting}
 
     def close(self) -> None:
         """Close all sockets; what waits is lost."""
@@ -244,11 +243,11 @@ class Transport:
     # Inside ----------------------------------------------------------------------------------
 
     def _delay(self, delay_us: int, to: str, said: Said) -> None:
-        if len(self._delayed) >= DELAYED_MESSAGES_MAX:
+        if len(self.delayed) >= DELAYED_MESSAGES_MAX:
             self._drop(to, said, "queue full")
             return
         self._delays += 1
-        heapq.heappush(self._delayed, (self._now_us() + delay_us, self._delays, to, said))
+        heapq.heappush(self.delayed, (self._now_us() + delay_us, self._delays, to, said))
 
     def _put(self, to: str, said: Said) -> None:
         """Hand a message to its link."""
