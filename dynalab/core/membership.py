@@ -118,6 +118,9 @@ class Membership:
         history: all events heard of, sorted by epoch and node.
         detector: who is believed up.
         version: counts the changes of the rings; components compare it to notice one.
+        ring: the ring that answers now.
+        target: the ring once all joins and leaves are through; the same object as `ring` when none is under way.
+        is_changing: whether a join, a leave or a move of key ranges is under way.
         is_founding: whether nobody is known to have joined, left or moved since the cluster began.
     """
 
@@ -133,8 +136,8 @@ class Membership:
         self._peers: list[str] = []
         #: {node: its latest event}
         self.latest: dict[str, Member] = {}
-        self._placement = Placement(Ring({}), Ring({}))
-        self._has_ring = False
+        self.ring = self.target = Ring({})
+        self.is_changing = self._has_ring = False
         self._pings = 0
         #: the latest answer to a ping
         self._ping_done = PingDone(0)
@@ -142,21 +145,6 @@ class Membership:
         self._shared: dict[str, list[KeyRange]] = {}
         self._shared_version = -1
         self.adopt(())
-
-    @property
-    def ring(self) -> Ring:
-        """The ring that answers now."""
-        return self._placement.current
-
-    @property
-    def target(self) -> Ring:
-        """The ring once all joins and leaves are through; the same object as `ring` when none is under way."""
-        return self._placement.target
-
-    @property
-    def is_changing(self) -> bool:
-        """Whether a join, a leave or a move of key ranges is under way."""
-        return self._placement.target is not self._placement.current
 
     @property
     def status(self) -> str:
@@ -173,10 +161,9 @@ class Membership:
 
     def walk(self, position: int) -> tuple[str, ...]:
         """Homes and fallbacks of a position, by the ring that answers now."""
-        ring = self._placement.current
         if self._has_ring and self.desk.parts.ring is None:
-            return ring.walk(position)
-        return self._walk(ring, position)
+            return self.ring.walk(position)
+        return self._walk(self.ring, position)
 
     def newcomers(self, position: int, n: int) -> list[str]:
         """Homes of a position in the target ring that are not homes now: writes go there too (4.9)."""
@@ -231,8 +218,8 @@ class Membership:
         self.is_founding = not history or history[-1].epoch == 0
         here = self.desk.name
         self._peers = sorted(node for node, event in self.latest.items() if event.status != "left" and node != here)
-        self._placement = placement(history, config.strategy, config.tokens, config.partitions)
-        self._has_ring = bool(self._placement.current.nodes)
+        self.ring, self.target = placement(history, config.strategy, config.tokens, config.partitions)
+        self.is_changing, self._has_ring = self.target is not self.ring, bool(self.ring.nodes)
         self.version += 1
         return True
 

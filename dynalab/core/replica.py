@@ -319,7 +319,8 @@ class Replica:
             if self.store.meta("retired", False):
                 self.take_fresh_incarnation("a key this incarnation had written was forgotten")
             own = self.incarnation
-        if context.rounded_up().get(own, 0) > state.counter_of(own):
+        seen = context.rounded_up()
+        if seen and seen.get(own, 0) > state.counter_of(own):
             self.take_fresh_incarnation("a client has seen a write of ours that we do not know")
             own = self.incarnation
         return own

@@ -21,7 +21,7 @@ measured, 1.2 µs; a memory by routing id would be cheaper, but a peer may choos
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -132,13 +132,14 @@ class Transport:
                 self._opened(socket)
         return arrived
 
-    def arrivals(self, limit: int) -> Iterator[tuple[str, list[Run]]]:
+    def arrivals(self, limit: int) -> list[tuple[str, list[Run]]]:
         """``(sender, what it says)`` of each frame that `wait` has found, until they hold `limit` messages.
 
         What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
-        listener, traffic, peers, guests, heard = self._listener, self.traffic, self._peers, self.guests, 0
-        while heard < limit:
+        listener, traffic, peers, guests = self._listener, self.traffic, self._peers, self.guests
+        arrived, heard = [], 0
+        while True:
             route, sender, body = listener.hear()
             if sender in guests:
                 guests[sender].route = route
@@ -149,9 +150,9 @@ class Transport:
             heard += many
             traffic.messages_in += many
             traffic.bytes_in += len(body)
-            yield sender, said
-            if not listener.has_more():
-                return
+            arrived.append((sender, said))
+            if heard >= limit or not listener.has_more():
+                return arrived
 
     # Speaking --------------------------------------------------------------------------------
 
