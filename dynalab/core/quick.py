@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 try:
     from _md5 import md5  # type: ignore[import-not-found]  # It has no public name.
 except ImportError:
-    from hashlib import md5
+    import hashlib
+
+    md5 = partial(hashlib.md5, usedforsecurity=False)
 
 __all__ = ["maker", "md5"]
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import ClassVar, NamedTuple
@@ -57,14 +56,13 @@ class EmptyRing(LookupError):
     definite: ClassVar[bool] = True
 
 
-@lru_cache(maxsize=4_096)
 def position_of(key: bytes) -> int:
     """The MD5 of `key` as a big-endian number, 0 <= position < 2**128 (paper 4.1).
 
     >>> hex(position_of(b"cart"))[:8]
     '0x54013b'
     """
-    return int.from_bytes(md5(key, usedforsecurity=False).digest(), "big")
+    return int.from_bytes(md5(key).digest(), "big")
 
 
 class KeyRange(NamedTuple):

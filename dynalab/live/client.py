@@ -37,7 +37,7 @@ from dynalab.live.keys import CONTROL, KeyPair, prove
 from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import CONTROL_KIND, Run, runs
 from dynalab.live.record import Recorders
-from dynalab.live.sockets import NOBLOCK, shape
+from dynalab.live.sockets import NOBLOCK, plain_socket
 
 PATIENCE_MS = 1_000
 
@@ -343,8 +343,7 @@ class Lines:
         if node not in self._nodes:
             return None
         endpoint, key = self._nodes[node]
-        dealer = self._zmq_context.socket(zmq.DEALER)
-        shape(dealer)
+        dealer = plain_socket(self._zmq_context, zmq.DEALER)
         prove(dealer, self._keys[user], key)
         dealer.connect(endpoint)
         line = Line(user, node, dealer)

@@ -21,7 +21,7 @@ from typing import Any
 import zmq
 
 from dynalab.live.keys import KeyPair, guard_server
-from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVTIMEO, SNDMORE, shape
+from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVTIMEO, SNDMORE, plain_socket
 
 USER_ID = b"User-Id"
 """The property of a message under which the doorman's name for its connection stands."""
@@ -48,8 +48,7 @@ class Listener:
     """
 
     def __init__(self, zmq_context: zmq.Context[Any], keys: KeyPair) -> None:
-        self.socket: zmq.Socket[bytes] = zmq_context.socket(zmq.ROUTER)
-        shape(self.socket)
+        self.socket = plain_socket(zmq_context, zmq.ROUTER)
         guard_server(self.socket, keys)
         self.socket.router_mandatory = True
         self.socket.backlog = CONNECTIONS_WAITING_MAX

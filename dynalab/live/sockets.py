@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import zmq
+import zmq.backend
 
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """A peer that sends a longer frame is disconnected (libzmq: MAXMSGSIZE)."""
@@ -29,11 +32,22 @@ SNDMORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 RCVTIMEO = int(zmq.RCVTIMEO)
 
 
-def shape(socket: zmq.Socket[bytes]) -> None:
-    """Give a socket the limits that every socket has."""
+class PlainSocket(zmq.Socket[bytes]):
+    """A socket whose `send` is libzmq's.
+
+    That of `zmq.Socket` first looks for what only other kinds of sockets need, and so takes twice as long.
+    """
+
+    send = zmq.backend.Socket.send  # type: ignore[assignment]  # It takes less.
+
+
+def plain_socket(zmq_context: zmq.Context[Any], kind: int) -> PlainSocket:
+    """A socket with the limits that every socket has."""
+    socket: PlainSocket = zmq_context.socket(kind, socket_class=PlainSocket)
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = QUEUE_FRAMES_MAX
     socket.maxmsgsize = MESSAGE_BYTES_MAX
     socket.handshake_ivl = HANDSHAKE_MS
     socket.heartbeat_ivl, socket.heartbeat_timeout = HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS
     socket.reconnect_ivl, socket.reconnect_ivl_max = RECONNECT_MS, RECONNECT_MS_MAX
+    return socket

@@ -32,7 +32,7 @@ from dynalab.live.keys import CLIENT, CONTROL, KeyPair, prove
 from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Traffic
 from dynalab.live.listener import Listener
 from dynalab.live.parcels import FRAME_BYTES_OVER, Run, Said, runs
-from dynalab.live.sockets import MESSAGE_BYTES_MAX, NOBLOCK, shape
+from dynalab.live.sockets import MESSAGE_BYTES_MAX, NOBLOCK, plain_socket
 from dynalab.live.timers import NEVER_US
 
 PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - FRAME_BYTES_OVER
@@ -316,8 +316,7 @@ class Transport:
 
     def _open(self, peer: Link) -> None:
         peer.since_us, peer.waiting = self._now_us(), []
-        peer.socket = self._zmq_context.socket(zmq.DEALER)
-        shape(peer.socket)
+        peer.socket = plain_socket(self._zmq_context, zmq.DEALER)
         peer.socket.immediate = True  # Queue for a connection, never for the hope of one.
         prove(peer.socket, self._keys, peer.key)
         peer.socket.connect(peer.endpoint)

@@ -30,6 +30,5 @@ class Walks:
             return ()
         if len(self.known) >= WALKS_KEPT:
             self.known = {}
-        # The position is needed this once, so nobody need remember that as well.
-        walk = self.known[key] = self.ring.walk(position_of.__wrapped__(key))
+        walk = self.known[key] = self.ring.walk(position_of(key))
         return walk
