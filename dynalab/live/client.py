@@ -33,7 +33,7 @@ from dynalab.core.errors import BadRequest, NodeIsDown, RequestTimedOut
 from dynalab.core.messages import CLIENT_REPLIES, ClientGet
 from dynalab.live import control
 from dynalab.live.control import Answer, Events, Printed
-from dynalab.live.keys import CONTROL, KeyPair, prove
+from dynalab.live.keys import CONTROL, KeyPair, prove, secret_route
 from dynalab.live.line import Ask, Line
 from dynalab.live.parcels import CONTROL_KIND, Run, runs
 from dynalab.live.record import Recorders
@@ -344,6 +344,7 @@ class Lines:
             return None
         endpoint, key = self._nodes[node]
         dealer = plain_socket(self._zmq_context, zmq.DEALER)
+        dealer.routing_id = secret_route()
         prove(dealer, self._keys[user], key)
         dealer.connect(endpoint)
         line = Line(user, node, dealer)

@@ -6,14 +6,17 @@ A node lets in only peers whose public key is on its list (`Gate`); everybody el
 so nothing of theirs is ever delivered.
 The list gives each key a name, and ZeroMQ attaches that name to every message of the connection ("User-Id").
 
-Rule 1: the sender of a message is that name.
-A routing id is chosen by the peer and proves nothing; nothing is remembered by routing id.
-Rule 2: the name comes from this node's own list alone: ZeroMQ keeps a ZAP reply's User-Id
+Rule 1: the sender of a message is that name. A routing id is chosen by the peer, and proves nothing.
+Rule 2: to look at a message's User-Id costs more than to receive it. So what it was on a connection is remembered, but
+only by a secret routing id: random bytes, which nobody knows but its two ends. Whoever wanted to inherit the name of a
+connection that has gone would have to know them; and when somebody new is let in, all names are forgotten anyway.
+Rule 3: the name comes from this node's own list alone: ZeroMQ keeps a ZAP reply's User-Id
 even when the peer's handshake claims a property of the same name.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from threading import Thread
 from typing import Any, NamedTuple
@@ -34,6 +37,15 @@ CLOSE = b"close"
 
 ZAP_FRAMES = 7
 """Version, request id, domain, address, routing id, mechanism, and one credential: the CURVE public key."""
+
+
+SECRET_ROUTE_BYTES = 15
+"""The length of a secret routing id: too long to be guessed, and shorter than any frame of ours."""
+
+
+def secret_route() -> bytes:
+    """A fresh secret routing id; those that begin with zero are libzmq's own."""
+    return b"!" + secrets.token_bytes(SECRET_ROUTE_BYTES - 1)
 
 
 class KeyPair(NamedTuple):
@@ -64,6 +76,8 @@ class Gate:
 
     def __init__(self, zmq_context: zmq.Context[Any], allowed: Mapping[bytes, str]) -> None:
         self.refused = 0
+        #: {secret routing id: who speaks on that connection}; another one each time somebody is let in (rule 2)
+        self.speakers: dict[bytes, str] = {}
         #: {raw public key, 32 bytes: name in UTF-8}
         self._names: dict[bytes, bytes] = {}
         self.allow(allowed)
@@ -92,6 +106,7 @@ class Gate:
         if name is None:
             self.refused += 1
             return [version, request, b"400", b"not on the list", b"", b""]
+        self.speakers = {}
         return [version, request, b"200", b"OK", name, b""]
 
     def _name(self, question: list[bytes]) -> bytes | None:

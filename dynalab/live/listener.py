@@ -10,7 +10,8 @@ A node at rest polls: it has the time, and what wakes it is a round of its peers
 Rule 1: a wait is never longer than asked for; it may be shorter.
 Rule 2: after a message the node asks whether there is another one if it is at rest, or has hardly waited:
 then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
-Rule 3: when a wait has found a message, it is heard before the next wait.
+Rule 3: a message is a routing id and one frame; frames too many are refused, and never taken for somebody else's.
+Rule 4: when a wait has found a message, it is heard before the next wait.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any
 
 import zmq
 
-from dynalab.live.keys import KeyPair, guard_server
-from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVTIMEO, SNDMORE, plain_socket
+from dynalab.live.keys import SECRET_ROUTE_BYTES, Gate, KeyPair, guard_server
+from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVMORE, RCVTIMEO, SNDMORE, plain_socket
 
 USER_ID = b"User-Id"
 """The property of a message under which the doorman's name for its connection stands."""
@@ -35,6 +36,9 @@ REST_NS = 5_000_000
 BUSY_AFTER = 64
 """After so many shorter waits, one after the other, it is busy; a round of pings and gossip brings fewer messages."""
 
+SPEAKERS_MAX = 4_096
+"""Of so many connections the names are remembered."""
+
 Heard = tuple[bytes, str, bytes]
 """A message: the routing id of its connection, the name of its sender, and its content."""
 
@@ -45,9 +49,11 @@ class Listener:
     Args:
         zmq_context: the node's own.
         keys: its key pair.
+        gate: its doorman.
     """
 
-    def __init__(self, zmq_context: zmq.Context[Any], keys: KeyPair) -> None:
+    def __init__(self, zmq_context: zmq.Context[Any], keys: KeyPair, gate: Gate) -> None:
+        self._gate = gate
         self.socket = plain_socket(zmq_context, zmq.ROUTER)
         guard_server(self.socket, keys)
         self.socket.router_mandatory = True
@@ -100,13 +106,31 @@ class Listener:
 
     def hear(self) -> Heard:
         """The message that `wait` has found, or `has_more`."""
-        receive = self.socket.recv
         route, self._route = self._route, None
         if route is None:
-            route = receive(NOBLOCK)
-        frame = receive(NOBLOCK, copy=False)
-        body = frame.bytes if not frame.more else self._skipped()
-        return route, str(frame.get(USER_ID)), body
+            route = self.socket.recv(NOBLOCK)
+        speakers = self._gate.speakers  # Whoever was let in before the message came has emptied it.
+        while True:
+            sender = speakers.get(route)
+            if sender is None:
+                return self._hear_introduced(route, speakers)
+            try:
+                body = self.socket.recv(NOBLOCK)
+            except zmq.Again:
+                return route, sender, b""
+            if len(body) > SECRET_ROUTE_BYTES:
+                return route, sender, body
+            route = body  # What we took for a routing id was one frame too many; this is the next message's.
+
+    def _hear_introduced(self, route: bytes, speakers: dict[bytes, str]) -> Heard:
+        """What comes behind a routing id we do not know yet, and whose it is."""
+        if not self.socket.get(RCVMORE):  # No routing id is the last frame: it was one too many.
+            return route, "", b""
+        frame = self.socket.recv(NOBLOCK, copy=False)
+        sender = str(frame.get(USER_ID))
+        if len(route) == SECRET_ROUTE_BYTES and len(speakers) < SPEAKERS_MAX:
+            speakers[route] = sender
+        return route, sender, self._skipped() if frame.more else frame.bytes
 
     def has_more(self) -> bool:
         """Whether there is another message, as far as it is worth to ask (rule 2)."""

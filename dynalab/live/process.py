@@ -121,7 +121,9 @@ class NodeProcess:
         self._said: dict[int, Message] = {}
         self.zmq_context: zmq.Context[Any] = zmq.Context()
         self.gate = Gate(self.zmq_context, spec.allowed)
-        self.transport = Transport(self.zmq_context, spec.node, spec.keys, self.random, self.now_us, self._dropped)
+        self.transport = Transport(
+            self.zmq_context, spec.node, spec.keys, self.gate, self.random, self.now_us, self._dropped
+        )
 
     def now_us(self) -> int:
         """Microseconds since the cluster's start, on the clock all processes of one machine share."""

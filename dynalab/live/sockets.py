@@ -31,6 +31,8 @@ SNDMORE = int(zmq.SNDMORE | zmq.NOBLOCK)
 
 RCVTIMEO = int(zmq.RCVTIMEO)
 
+RCVMORE = int(zmq.RCVMORE)
+
 
 class PlainSocket(zmq.Socket[bytes]):
     """A socket whose `send` is libzmq's.

@@ -40,7 +40,7 @@ from dynalab.live.frames import (
     read_notice,
 )
 from dynalab.live.gather import Gathering
-from dynalab.live.keys import Gate, KeyPair, prove
+from dynalab.live.keys import Gate, KeyPair, prove, secret_route
 from dynalab.live.link import OPENING_MESSAGES_MAX, REOPEN_MS
 from dynalab.live.listener import BUSY_AFTER, Listener
 from dynalab.live.parcels import (
@@ -113,7 +113,7 @@ def ends():
     contexts = {name: zmq.Context() for name in "AB"}
     for name, context in contexts.items():
         gate, lost = Gate(context, allowed), []
-        link = Transport(context, name, keys[name], Random(7), time, lambda *what, lost=lost: lost.append(what))
+        link = Transport(context, name, keys[name], gate, Random(7), time, lambda *what, lost=lost: lost.append(what))
         ends[name] = (link, lost, gate, time)
     ends["A"][0].know({name: (link.endpoint, keys[name].public) for name, (link, *_) in ends.items()})
     yield ends
@@ -164,18 +164,33 @@ def hear(sender, receiver, count):
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    """A listener for which all waits are short, and a socket that may speak to it."""
+def hall(monkeypatch):
+    """A listener for which all waits are short; ``enter(name, routing_id)`` makes a socket that may speak to it."""
     monkeypatch.setattr(listener_module, "REST_NS", 10**12)
-    context, keys, own = zmq.Context(), KeyPair.new(), KeyPair.new()
-    gate, listener = Gate(context, {own.public: "A"}), Listener(context, keys)
-    speaker = context.socket(zmq.DEALER)
-    prove(speaker, own, keys.public)
-    speaker.connect(listener.endpoint)
-    yield listener, speaker
+    context, keys = zmq.Context(), KeyPair.new()
+    own = {name: KeyPair.new() for name in "AB"}
+    gate = Gate(context, {pair.public: name for name, pair in own.items()})
+    listener = Listener(context, keys, gate)
+
+    def enter(name, routing_id=None):
+        speaker = context.socket(zmq.DEALER)
+        if routing_id is not None:
+            speaker.routing_id = routing_id
+        prove(speaker, own[name], keys.public)
+        speaker.connect(listener.endpoint)
+        return speaker
+
+    yield listener, enter
     listener.socket.close()
     gate.close()
     context.destroy(linger=0)
+
+
+@pytest.fixture(params=["libzmq's routing id", "a secret one"])
+def heard(request, hall):
+    """A listener, and a socket of A that may speak to it."""
+    listener, enter = hall
+    return listener, enter("A", secret_route() if request.param == "a secret one" else None)
 
 
 def _all_heard(listener):
@@ -189,7 +204,7 @@ def _all_heard(listener):
 def test_a_listener_hears_everything_in_order_at_rest_and_when_it_is_busy(heard):
     """However it waits, no message is lost, none is doubled, and each has its sender's name."""
     listener, speaker = heard
-    told = [b"%d" % number for number in range(4 * BUSY_AFTER + 1)]
+    told = [b"message number %4d" % number for number in range(4 * BUSY_AFTER + 1)]
     got = []
     for number, text in enumerate(told):
         speaker.send(text)
@@ -206,11 +221,11 @@ def test_a_busy_listener_waits_no_longer_than_it_is_told(heard):
     """The wait that its socket remembers is cut when less is left, and it is at rest again when nobody speaks."""
     listener, speaker = heard
     for number in range(BUSY_AFTER):
-        speaker.send(b"%d" % number)
+        speaker.send(b"message number %4d" % number)
         assert listener.wait(60_000)
-        assert [body for _, _, body in _all_heard(listener)] == [b"%d" % number]
+        assert [body for _, _, body in _all_heard(listener)] == [b"message number %4d" % number]
     assert listener.socket.rcvtimeo == -1  # It has polled so far.
-    speaker.send(b"quick")
+    speaker.send(b"the quick one of them")
     assert listener.wait(60_000)
     assert len(_all_heard(listener)) == 1
     assert listener.socket.rcvtimeo == 30_000
@@ -218,7 +233,7 @@ def test_a_busy_listener_waits_no_longer_than_it_is_told(heard):
     assert listener.socket.rcvtimeo == 1
     assert listener._at_rest
     for _ in range(BUSY_AFTER + 1):
-        speaker.send(b"busy again")
+        speaker.send(b"the busy one, again")
         assert listener.wait(60_000)
         assert len(_all_heard(listener)) == 1
     assert listener.socket.rcvtimeo == 30_000
@@ -229,12 +244,84 @@ def test_what_a_listener_has_begun_to_receive_is_not_lost_when_its_hearer_stops(
     listener, speaker = heard
     got = []
     for number in range(3 * BUSY_AFTER):
-        speaker.send(b"%d a" % number)
-        speaker.send(b"%d b" % number)
+        speaker.send(b"message number %4d a" % number)
+        speaker.send(b"message number %4d b" % number)
         for _ in range(2):
             assert listener.wait(60_000)
             got.append(listener.hear()[2])
-    assert got == [b"%d %s" % (number, which) for number in range(3 * BUSY_AFTER) for which in (b"a", b"b")]
+    assert got == [
+        b"message number %4d %s" % (number, which) for number in range(3 * BUSY_AFTER) for which in (b"a", b"b")
+    ]
+
+
+def _next(listener):
+    """The next ``(sender, content)``."""
+    assert listener.wait(60_000)
+    return listener.hear()[1:]
+
+
+def test_a_name_is_remembered_until_somebody_comes_in(hall):
+    """By a secret routing id, and no other: whoever came in before a message has emptied the memory of the names."""
+    listener, enter = hall
+    route = secret_route()
+    a = enter("A", route)
+    a.send(b"here is A, for once")
+    assert _next(listener) == ("A", b"here is A, for once")
+    assert listener._gate.speakers == {route: "A"}
+    b = enter("B", b"fifteen bytes!?"[:14])
+    b.send(b"here is B, for once")
+    assert _next(listener) == ("B", b"here is B, for once")
+    assert listener._gate.speakers == {}
+    a.send(b"here is A, once more")
+    assert _next(listener) == ("A", b"here is A, once more")
+    assert listener._gate.speakers == {route: "A"}
+
+
+def test_the_next_owner_of_a_secret_routing_id_has_his_own_name(hall):
+    """Even who knows the secret of a connection that has gone does not take over its name."""
+    listener, enter = hall
+    route = secret_route()
+    with enter("A", route) as a:
+        a.send(b"here is A, for once")
+        assert _next(listener) == ("A", b"here is A, for once")
+    b = enter("B", route)
+    b.send(b"here is B, for once")
+    assert _next(listener) == ("B", b"here is B, for once")
+
+
+def test_frames_too_many_are_nobody_elses(hall):
+    """Whatever frames somebody sends, also routing ids in wrong places: all others are heard, by their own names.
+
+    Of a message with too many frames nothing is taken for another's, and what is made up is nobody's.
+    """
+    listener, enter = hall
+    routes = {"A": secret_route(), "B": secret_route()}
+    speakers = {name: enter(name, route) for name, route in routes.items()}
+    for name, speaker in speakers.items():
+        speaker.send(b"here I am, my name is " + name.encode())
+        assert _next(listener)[0] == name
+    long, made_up = b"a frame that is long enough", secret_route()
+    for frames in (
+        *([long, routes["A"]], [long, long], [b""], [made_up], [long, b"", b""], [long, made_up, long]),
+        *([long, routes["A"], routes["A"]], [routes["A"], long], [long] * 10, [long] * 11, [b"", routes["A"], b""]),
+    ):
+        for known in (True, False):
+            if not known:
+                listener._gate.speakers = {}  # As if somebody had come in meanwhile.
+            speakers["A"].send_multipart(frames)
+            while listener.wait(200):
+                for _, sender, body in _all_heard(listener):
+                    assert sender in ("A", ""), (frames, known, body)
+                    assert not sender or not body or body in frames
+            speakers["A"].send_multipart(frames)
+            speakers["B"].send(b"B is still heard")
+            said = []
+            while ("B", b"B is still heard") not in said:
+                assert listener.wait(60_000), (frames, known, said)
+                said += [(sender, body) for _, sender, body in _all_heard(listener)]
+            assert {body for sender, body in said if sender == "B"} == {b"B is still heard"}
+            mine = {(routes["A"], "A"), (routes["B"], "B"), (made_up, "A")}
+            assert set(listener._gate.speakers.items()) <= mine
 
 
 def test_without_its_doorman_nobody_comes_in(ends, pair):

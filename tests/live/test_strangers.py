@@ -158,7 +158,7 @@ def test_a_routing_id_proves_nothing(shared, routing_id):
 def test_the_next_owner_of_a_routing_id_is_judged_by_his_own_key(shared):
     """A routing id that a node's own link has used is worth nothing to the client who takes it over.
 
-    Nothing is remembered by routing id, so there is no memory to inherit.
+    Names are remembered by secret routing ids only, so there is no memory to inherit.
     """
     node_b = shared._owner.roll.entries["B"].keys
     refused = transport(shared).get("refused", 0)
