@@ -9,8 +9,9 @@ tests/test_public.py holds the two together.
 """
 
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from dynalab.collecting import loaded
 
 __version__ = "0.1.0"
 
@@ -118,8 +119,8 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"dynalab has no public name {name!r}; dir(dynalab) lists them")
     if home.endswith(":"):
-        return import_module(f"{home.removesuffix(':')}.{name}")
-    return getattr(import_module(home), name)
+        return loaded(f"{home.removesuffix(':')}.{name}")
+    return getattr(loaded(home), name)
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,8 @@ PACKAGE = ROOT / "dynalab"
 #: What `dynalab/core` may import of the standard library: nothing that knows time, chance, files or sockets.
 CORE_MAY_IMPORT = set(
     """
-    __future__ abc bisect collections dataclasses enum functools hashlib heapq hmac itertools json math struct typing
+    __future__ abc bisect collections dataclasses enum functools hashlib _md5 heapq hmac itertools json math struct
+    typing
     """.split()
 )
 
@@ -37,19 +38,20 @@ CORE_ORDER = (
     "inspection operations node"
 ).split()
 
-_WORLDS = {"core", "guard", "codec", "disk", "sim", "live", "check", "views"}
+_WORLDS = {"core", "collecting", "guard", "codec", "disk", "sim", "live", "check", "views"}
 _SHOWN = _WORLDS | {"panels", "explore"}
 
 #: {part of dynalab: the parts it may import, besides itself}
 MAY_IMPORT = {
     "core": set(),
+    "collecting": set(),
     "guard": {"core"},
     "codec": {"core"},
     "disk": {"core", "codec"},
-    "sim": {"core", "guard"},
+    "sim": {"core", "collecting", "guard"},
     "check": {"core"},
     "live": {"core", "guard", "codec", "disk"},
-    "views": {"core", "codec"},
+    "views": {"core", "collecting", "codec"},
     "panels": _WORLDS,
     "explore": _WORLDS,
     "course": _SHOWN,

@@ -72,6 +72,7 @@ def _count(process: NodeProcess, _: control.Count) -> Told:
         "queues": {**process.transport.depths(), "timers": len(process.timers), "events": len(process.recorder)},
         "strangers_refused": process.gate.refused,
         "trace_lost": process.recorder.lost,
+        "prints_lost": process.prints.lost,
         "sent": {kind.__name__: list(counted) for kind, counted in process.sent.items()},
         **measured(process),
         **process.counters,

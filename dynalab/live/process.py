@@ -45,9 +45,10 @@ from dynalab.live.instructions import Instructions, guarded_recovery, loaded_par
 from dynalab.live.keys import CONTROL, Gate
 from dynalab.live.orders import obey
 from dynalab.live.parcels import CONTROL_KIND, Run
+from dynalab.live.prints import Prints
 from dynalab.live.record import Recorder, about
 from dynalab.live.spec import Spec, read_spec
-from dynalab.live.timers import ROUNDS, Timers, due_us, place_us
+from dynalab.live.timers import Timers
 from dynalab.live.transport import Transport, is_client
 
 TURN_MESSAGES_MAX = 512
@@ -55,9 +56,6 @@ TURN_MESSAGES_MAX = 512
 
 FEED_US = 40_000
 """Pause between two batches of the trace: 25 a second."""
-
-PRINTED_MAX = 1024 * 1024
-"""Characters printed by parts that are kept between two batches."""
 
 PART_MS = 500
 """A student's part may take so long, or half a request's deadline if that is less."""
@@ -98,7 +96,7 @@ class NodeProcess:
         self.parts = parts
         self.uses_parts = bool(parts.given())
         self.random = Random(spec.seed)
-        self.timers = Timers()
+        self.timers = Timers(spec.node)
         self.recorder = Recorder(spec.run, self.config.trace, self.now_us)
         self.counters: dict[str, int] = {}
         #: {message type: [messages, bytes]} sent
@@ -112,10 +110,7 @@ class NodeProcess:
         self._effects: list[tuple[int, list[Effect]]] = []
         #: (number, order) of the control line
         self._orders: list[tuple[int, bytes]] = []
-        #: (request, part, text)
-        self._printed: list[tuple[str, str, str]] = []
-        self._printed_size = 0
-        self._request = ""
+        self.prints = Prints()
         self._fed_us = 0
         #: {number of its send event: message}, of what this turn sends; for the trace alone
         self._said: dict[int, Message] = {}
@@ -139,7 +134,7 @@ class NodeProcess:
 
     def begin(self, cause: int) -> None:
         """Start the protocol, because of the owner's event `cause`."""
-        guard = run_guarded(max(1, min(PART_MS, self.config.timeout_ms // 2)), self._part_printed)
+        guard = run_guarded(max(1, min(PART_MS, self.config.timeout_ms // 2)), self.prints.add)
         spec = self.spec
         self.node = Node(spec.node, self.config, spec.secret, self.store, self.random, self.parts, guard)
         self.handle(
@@ -184,7 +179,7 @@ class NodeProcess:
         due_us = self.timers.next_due_us()
         if self.transport.delayed:
             due_us = min(due_us, self.transport.next_due_us())
-        if self._printed or (self.recorder.enabled and len(self.recorder)):
+        if self.prints or (self.recorder.enabled and len(self.recorder)):
             due_us = min(due_us, self._fed_us + FEED_US)
         return due_us
 
@@ -252,7 +247,7 @@ class NodeProcess:
             self.count("early")
             return
         if self.uses_parts and type(event) is Received:
-            self._request = about(event.message)[2]
+            self.prints.request = about(event.message)[2]
         try:
             effects = self.node.handle(event, now_us, wall_us)
         except Exception:  # noqa: BLE001 - a bug of one handler must not take the node down
@@ -282,7 +277,7 @@ class NodeProcess:
         self.transport.flush()
         self._said.clear()
         for effect, cause in timers:
-            self._set_timer(effect, cause, now_us)
+            self.timers.follow(effect, now_us, self.transport.peers, cause)
 
     def _say_effects(self, now_us: int) -> list[tuple[SetTimer | CancelTimer, int]]:
         """Say and note what the node asked for; answers the rest, each with its cause.
@@ -330,30 +325,12 @@ class NodeProcess:
         self.transport.traffic.dropped("unsayable")
         self.recorder.add("drop", type(message).__name__, to, detail={"why": f"unsayable: {error}"[:200]})
 
-    def _set_timer(self, effect: SetTimer | CancelTimer, cause: int, now_us: int) -> None:
-        if type(effect) is CancelTimer:
-            self.timers.cancel(effect.name)
-            return
-        assert type(effect) is SetTimer
-        time_us = now_us + effect.delay_us
-        if effect.name in ROUNDS:
-            behind_us = place_us(self.spec.node, self.transport.peers, effect.name)
-            time_us = due_us(effect.name, now_us, effect.delay_us, behind_us)
-        self.timers.set(effect.name, time_us, cause)
-
     def _dropped(self, to: str, number: int, why: str) -> None:
         if to == CONTROL or not self.recorder.enabled:
             return
         message = self._said.get(number)
         about_it = ("", b"", "") if message is None else about(message)  # Of an earlier turn: known by its number only.
         self.recorder.add("drop", about_it[0], to, *about_it[1:], cause=number, detail={"why": why})
-
-    def _part_printed(self, part: str, text: str) -> None:
-        if self._printed_size < PRINTED_MAX:
-            self._printed_size += len(text)
-            self._printed.append((self._request, part, text))
-        else:
-            self.count("prints_lost")
 
     # The owner ---------------------------------------------------------------------------------
 
@@ -365,9 +342,8 @@ class NodeProcess:
     def feed(self) -> None:
         """Send the owner what was recorded and printed."""
         self._fed_us = self.now_us()
-        if self._printed:
-            lines, self._printed, self._printed_size = tuple(self._printed), [], 0
-            self.transport.reply(CONTROL, CONTROL_KIND, encode_control(Printed(lines)), 0)
+        if self.prints:
+            self.transport.reply(CONTROL, CONTROL_KIND, encode_control(Printed(self.prints.take())), 0)
         batch = self.recorder.batch()
         if batch is not None:
             self.transport.reply(CONTROL, CONTROL_KIND, encode_control(batch), 0)

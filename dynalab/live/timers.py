@@ -10,6 +10,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from zlib import crc32
 
+from dynalab.core.effects import CancelTimer, SetTimer
+
 ROUNDS = frozenset({"ping", "gossip", "handoff", "antientropy"})
 """Timers of background rounds."""
 
@@ -58,6 +60,9 @@ def due_us(name: str, now_us: int, delay_us: int, behind_us: int = 0) -> int:
 class Timers:
     """Names, when they are due, and what set them; setting a name again moves it.
 
+    Args:
+        node: whose they are.
+
     >>> timers = Timers()
     >>> timers.set("ping", 30), timers.set("gossip", 10), timers.set("ping", 20, cause=7)
     (None, None, None)
@@ -65,12 +70,23 @@ class Timers:
     [('gossip', 0), ('ping', 7)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "") -> None:
+        self._node = node
         #: {name: (due in microseconds, order, name, cause)}
         self._armed: dict[str, _Entry] = {}
         #: heap of the same; those that are not in `_armed` any more are stale
         self._heap: list[_Entry] = []
         self._order = 0
+
+    def follow(self, wish: SetTimer | CancelTimer, now_us: int, peers: int, cause: int) -> None:
+        """Do what the node wishes, which has so many peers and does so because of `cause`."""
+        name = wish.name
+        if type(wish) is CancelTimer:
+            self.cancel(name)
+            return
+        assert type(wish) is SetTimer
+        behind_us = place_us(self._node, peers, name) if name in ROUNDS else 0
+        self.set(name, due_us(name, now_us, wish.delay_us, behind_us), cause)
 
     def set(self, name: str, due_us: int, cause: int = 0) -> None:
         """`name` is due at `due_us`, and at no other time, because of `cause`."""

@@ -54,6 +54,7 @@ from dynalab.live.parcels import (
     Run,
     runs,
 )
+from dynalab.live.prints import PRINTED_MAX, Prints
 from dynalab.live.process import NodeProcess
 from dynalab.live.record import Recorder
 from dynalab.live.roll import CRASHED, PAUSED, STARTING, UP, Roll
@@ -783,3 +784,16 @@ def test_lost_batches_are_counted(monkeypatch):
     events, gaps = gathering.all()
     assert [event.kind for event in events] == ["note", "note"]
     assert (events[1].detail["lost"], gaps) == (20, 20)
+
+
+def test_what_parts_print_is_bounded():
+    """Of a part that prints without end the owner gets the beginning, and is told how much it missed."""
+    prints = Prints()
+    prints.request = "r1"
+    for _ in range(3):
+        prints.add("quorum", "x" * (PRINTED_MAX // 2))
+    assert prints.lost == 1
+    assert [(request, part) for request, part, _ in prints.take()] == [("r1", "quorum")] * 2
+    prints.add("quorum", "again")
+    assert prints.take() == (("r1", "quorum", "again"),)
+    assert len(prints) == 0
