@@ -11,8 +11,6 @@ tests/test_public.py holds the two together.
 import os
 from typing import TYPE_CHECKING, Any
 
-from dynalab.collecting import loaded
-
 __version__ = "0.1.0"
 
 #: {public name: the module it lives in, or "package:" when the name is itself a module of that package}
@@ -118,6 +116,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"dynalab has no public name {name!r}; dir(dynalab) lists them")
+    from dynalab.collecting import loaded
+
     if home.endswith(":"):
         return loaded(f"{home.removesuffix(':')}.{name}")
     return getattr(loaded(home), name)
