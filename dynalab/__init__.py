@@ -9,6 +9,7 @@ tests/test_public.py holds the two together.
 """
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -116,11 +117,9 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"dynalab has no public name {name!r}; dir(dynalab) lists them")
-    from dynalab.collecting import loaded
-
     if home.endswith(":"):
-        return loaded(f"{home.removesuffix(':')}.{name}")
-    return getattr(loaded(home), name)
+        return import_module(f"{home.removesuffix(':')}.{name}")
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -38,20 +38,19 @@ CORE_ORDER = (
     "inspection operations node"
 ).split()
 
-_WORLDS = {"core", "collecting", "guard", "codec", "disk", "sim", "live", "check", "views"}
+_WORLDS = {"core", "guard", "codec", "disk", "sim", "live", "check", "views"}
 _SHOWN = _WORLDS | {"panels", "explore"}
 
 #: {part of dynalab: the parts it may import, besides itself}
 MAY_IMPORT = {
     "core": set(),
-    "collecting": set(),
     "guard": {"core"},
     "codec": {"core"},
     "disk": {"core", "codec"},
-    "sim": {"core", "collecting", "guard"},
+    "sim": {"core", "guard"},
     "check": {"core"},
     "live": {"core", "guard", "codec", "disk"},
-    "views": {"core", "collecting", "codec"},
+    "views": {"core", "codec"},
     "panels": _WORLDS,
     "explore": _WORLDS,
     "course": _SHOWN,

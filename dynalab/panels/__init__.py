@@ -3,9 +3,8 @@
 Each name is loaded when it is first asked for, so that a picture without a notebook needs no widgets.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from dynalab.collecting import loaded
 
 if TYPE_CHECKING:
     from dynalab.panels.replay import Replay as Replay
@@ -21,7 +20,7 @@ __all__ = [*sorted(_HOME)]  # noqa: PLE0604 - all strings; ruff cannot see throu
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"dynalab.panels has no name {name!r}; dir(dynalab.panels) lists them")
-    return getattr(loaded(f"dynalab.panels.{_HOME[name]}"), name)
+    return getattr(import_module(f"dynalab.panels.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -5,9 +5,8 @@ networkx is slow to load and comes with the first graph that is made:
 a ring without cuts, bars and lines are drawn without it.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from dynalab.collecting import loaded
 
 if TYPE_CHECKING:
     from dynalab.views import colours as colours
@@ -45,10 +44,10 @@ __all__ = [*sorted(_HOME), "colours"]  # noqa: PLE0604 - all strings; ruff canno
 
 def __getattr__(name: str) -> Any:
     if name == "colours":
-        return loaded("dynalab.views.colours")
+        return import_module("dynalab.views.colours")
     if name not in _HOME:
         raise AttributeError(f"dynalab.views has no name {name!r}; dir(dynalab.views) lists them")
-    return getattr(loaded(f"dynalab.views.{_HOME[name]}"), name)
+    return getattr(import_module(f"dynalab.views.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

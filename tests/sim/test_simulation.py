@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from dynalab.collecting import YOUNG_MAX
 from dynalab.core.config import Config, Parts
 from dynalab.core.errors import (
     BadRequest,
@@ -28,6 +27,7 @@ from dynalab.core.errors import (
 )
 from dynalab.sim.cluster import Simulation
 from dynalab.sim.host import EPOCH_US
+from dynalab.sim.loop import YOUNG_MAX
 
 
 def homes(sim: Simulation, key: str) -> list[str]:
