@@ -143,7 +143,7 @@ def cpu_s(process: psutil.Process) -> float:
         return float(sum(process.cpu_times()[:2]))
 
 
-IMPORTS = 4
+IMPORTS = 8
 """A fresh interpreter imports so many times; the fastest counts."""
 
 KERNEL = "import ipykernel.ipkernel, ipykernel.kernelapp"

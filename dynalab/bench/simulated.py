@@ -27,9 +27,16 @@ from dynalab.sim.cluster import Simulation
 VALUE = "v" * 100
 SLICES = 20
 
+SIMULATIONS = 5
+"""So often 10,000 puts are timed from the start: a core that somebody else slows down may stay slow for seconds."""
+
 
 def puts_per_second(puts: int = 10_000) -> float:
-    """Simulated puts in one second of one core: three nodes, 64 under way, trace off; the best of 20 slices."""
+    """Simulated puts in one second of one core: three nodes, 64 under way, trace off; the best of 100 slices."""
+    return max(_puts_per_second(puts) for _ in range(SIMULATIONS))
+
+
+def _puts_per_second(puts: int) -> float:
     each = max(1, puts // SLICES)
     with Simulation(3, seed=1, trace=False) as simulation:
         client = simulation.client("bench")
