@@ -1,6 +1,7 @@
 """The yardstick: three processes that exchange the messages of a put (N=3, W=2) or get (R=2), and do nothing else.
 
-No node can be faster than this on the same machine in the same minutes, so every figure is a ratio to it.
+It is what ZeroMQ and Python take for these messages on the same machine in the same minutes: figures are ratios to it.
+It is written as pyzmq's manual writes such programs; our own sockets leave out a detour of pyzmq's (`live.sockets`).
 One frame is one message: a number for its kind, a request number, a key and, where one travels, a value of 100 bytes.
 
     client -> A      put              client -> A      get

@@ -136,8 +136,6 @@ class Membership:
         self._peers: list[str] = []
         #: {node: its latest event}
         self.latest: dict[str, Member] = {}
-        self.ring = self.target = Ring({})
-        self.is_changing = self._has_ring = False
         self._pings = 0
         #: the latest answer to a ping
         self._ping_done = PingDone(0)

@@ -8,8 +8,8 @@ The list gives each key a name, and ZeroMQ attaches that name to every message o
 
 Rule 1: the sender of a message is that name. A routing id is chosen by the peer, and proves nothing.
 Rule 2: to look at a message's User-Id costs more than to receive it. So what it was on a connection is remembered, but
-only by a secret routing id: random bytes, which nobody knows but its two ends. Whoever wanted to inherit the name of a
-connection that has gone would have to know them; and when somebody new is let in, all names are forgotten anyway.
+only by a secret routing id: random characters that nobody knows but its two ends. Who wanted to inherit a name, or the
+connection itself, would have to know them. All names are forgotten when somebody new is let in: that tidies up.
 Rule 3: the name comes from this node's own list alone: ZeroMQ keeps a ZAP reply's User-Id
 even when the peer's handshake claims a property of the same name.
 """
@@ -44,8 +44,8 @@ SECRET_ROUTE_BYTES = 15
 
 
 def secret_route() -> bytes:
-    """A fresh secret routing id; those that begin with zero are libzmq's own."""
-    return b"!" + secrets.token_bytes(SECRET_ROUTE_BYTES - 1)
+    """A fresh secret routing id: 88 random bits as text, which pyzmq can read back."""
+    return secrets.token_urlsafe(11).encode()
 
 
 class KeyPair(NamedTuple):

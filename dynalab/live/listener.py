@@ -10,7 +10,8 @@ A node at rest polls: it has the time, and what wakes it is a round of its peers
 Rule 1: a wait is never longer than asked for; it may be shorter.
 Rule 2: after a message the node asks whether there is another one if it is at rest, or has hardly waited:
 then messages come together, or faster than they are heard. Otherwise the next wait finds the next message.
-Rule 3: a message is a routing id and one frame; frames too many are refused, and never taken for somebody else's.
+Rule 3: a message is a routing id and one frame. Frames too many are refused; only the first may be heard, if the name
+of its speaker is remembered (`keys`). None is taken for somebody else's, and no answer goes where one of them says.
 Rule 4: when a wait has found a message, it is heard before the next wait.
 """
 
@@ -26,6 +27,9 @@ from dynalab.live.sockets import CONNECTIONS_WAITING_MAX, NOBLOCK, RCVMORE, RCVT
 
 USER_ID = b"User-Id"
 """The property of a message under which the doorman's name for its connection stands."""
+
+IDENTITY = b"Identity"
+"""The property under which the routing id stands that the other end has chosen."""
 
 AT_ONCE_NS = 50_000
 """When a message comes within this, others may be close behind; the answer of a peer takes longer."""
@@ -57,6 +61,8 @@ class Listener:
         self.socket = plain_socket(zmq_context, zmq.ROUTER)
         guard_server(self.socket, keys)
         self.socket.router_mandatory = True
+        # Who reconnects does so under its old routing id, maybe before we have read all it said on the old connection.
+        self.socket.router_handover = True
         self.socket.backlog = CONNECTIONS_WAITING_MAX
         self.socket.bind("tcp://127.0.0.1:*")
         self._poller = zmq.Poller()
@@ -109,28 +115,31 @@ class Listener:
         route, self._route = self._route, None
         if route is None:
             route = self.socket.recv(NOBLOCK)
-        speakers = self._gate.speakers  # Whoever was let in before the message came has emptied it.
-        while True:
-            sender = speakers.get(route)
-            if sender is None:
-                return self._hear_introduced(route, speakers)
-            try:
-                body = self.socket.recv(NOBLOCK)
-            except zmq.Again:
-                return route, sender, b""
-            if len(body) > SECRET_ROUTE_BYTES:
-                return route, sender, body
-            route = body  # What we took for a routing id was one frame too many; this is the next message's.
+        sender = self._gate.speakers.get(route)  # Who was let in before the message came has emptied this.
+        if sender is None:
+            return self._hear_introduced(route)
+        try:
+            body = self.socket.recv(NOBLOCK)
+        except zmq.Again:  # What looked like a routing id was the last of too many frames, and nothing is behind it.
+            return route, sender, b""
+        if len(body) > SECRET_ROUTE_BYTES or not self.socket.get(RCVMORE):
+            return route, sender, body
+        return self._hear_introduced(
+            body
+        )  # No frame of ours is so short: this is the routing id, that was one too many.
 
-    def _hear_introduced(self, route: bytes, speakers: dict[bytes, str]) -> Heard:
-        """What comes behind a routing id we do not know yet, and whose it is."""
-        if not self.socket.get(RCVMORE):  # No routing id is the last frame: it was one too many.
+    def _hear_introduced(self, route: bytes) -> Heard:
+        """What comes behind a routing id that we do not know, if it is one."""
+        if not self.socket.get(RCVMORE):
             return route, "", b""
         frame = self.socket.recv(NOBLOCK, copy=False)
+        body = self._skipped() if frame.more else frame.bytes
+        if not _is_of(route, frame):
+            return route, "", b""
         sender = str(frame.get(USER_ID))
-        if len(route) == SECRET_ROUTE_BYTES and len(speakers) < SPEAKERS_MAX:
-            speakers[route] = sender
-        return route, sender, self._skipped() if frame.more else frame.bytes
+        if len(route) == SECRET_ROUTE_BYTES and len(self._gate.speakers) < SPEAKERS_MAX:
+            self._gate.speakers[route] = sender
+        return route, sender, body
 
     def has_more(self) -> bool:
         """Whether there is another message, as far as it is worth to ask (rule 2)."""
@@ -138,7 +147,7 @@ class Listener:
         return self._more_may_wait and bool(self._poller.poll(0))
 
     def _skipped(self) -> bytes:
-        """Nobody of ours sends a second frame: such a message is read to its end, and is empty."""
+        """A message with too many frames is read to its end, and is empty."""
         more = True
         while more:
             more = self.socket.recv(NOBLOCK, copy=False).more
@@ -152,3 +161,15 @@ class Listener:
         """
         self.socket.send(route, SNDMORE)
         self.socket.send(frame, NOBLOCK)
+
+
+def _is_of(route: bytes, frame: zmq.Frame) -> bool:
+    """Whether a frame came on the connection with this routing id.
+
+    Those that begin with zero are libzmq's own: for who has chosen none, and for what is left of a connection whose
+    other end has already come back by another.
+    """
+    try:
+        return route[:1] == b"\0" or route == str(frame.get(IDENTITY)).encode()
+    except UnicodeDecodeError:  # pyzmq reads it as text, or not at all.
+        return False

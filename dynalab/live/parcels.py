@@ -112,7 +112,7 @@ class Run(NamedTuple):
         return [len(bytes(raw)) for raw in _split(self.array)]
 
 
-_run, _TORN = maker(Run), Run(NONSENSE, 1, b"")
+_made_run, _TORN = maker(Run), Run(NONSENSE, 1, b"")
 _BEGINNING = bytes([VERSION])
 
 
@@ -202,7 +202,7 @@ def runs(frame: bytes) -> list[Run]:
             return [*found, _TORN]
         if kind >= PACKED and (count != 1 or kind == NONSENSE):
             return [*found, _TORN]
-        run = _run((kind, count, view[begin - ARRAY_BYTES : marks], (), ()))
+        run = _made_run((kind, count, view[begin - ARRAY_BYTES : marks], (), ()))
         if marks_length:
             marked = _marked(run, view[marks:place])
             if marked is None:
@@ -220,4 +220,4 @@ def _marked(run: Run, marks: bytes | memoryview) -> Run | None:
         return None
     if not len(numbers) == len(sizes) == run.many or sum(sizes) != len(run.array) - ARRAY_BYTES:
         return None
-    return _run((*run[:3], numbers, sizes))
+    return _made_run((*run[:3], numbers, sizes))

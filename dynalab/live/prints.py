@@ -13,8 +13,8 @@ class Prints:
     """Lines of text.
 
     Attributes:
-        request: whose event is handled now.
-        lost: what did not fit.
+        request: what the last message was about; a timer's work still belongs to it.
+        lost: lines that did not fit.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """One node as an operating system process: its main loop (paper 5).
 
 Theory of operation.
-One turn of the loop: do what is due; wait until a message arrives or something is due; take what has arrived, up to a
-bound; let the node handle each message; commit the store once; then carry out what the node asked for.
+One turn of the loop: wait until a message arrives or something is due; take what has arrived, up to a bound;
+let the node handle each message, and each timer that is due; commit the store once; then carry out what it asked for.
 In the durable mode that commit is one fsync for the whole turn, and no acknowledgement leaves before it.
 What nobody waits for, like setting a timer, comes after what somebody waits for.
 
@@ -155,25 +155,24 @@ class NodeProcess:
             self.zmq_context.destroy(linger=0)
 
     def turn(self) -> None:
-        """Do what is due; then wait, hear and act."""
-        left_us = self._due_us() - self.now_us()
-        if left_us <= 0:
-            self._do_what_is_due()
-            if self.stopped:
-                return
-            left_us = max(0, self._due_us() - self.now_us())
+        """Wait, hear, do what is due, commit, act."""
+        left_us = max(0, self._due_us() - self.now_us())
         patience_ms = (left_us + 999) // 1000 if left_us < PATIENCE_US else PATIENCE_US // 1000
-        if self.transport.wait(patience_ms):
+        arrived = self.transport.wait(patience_ms)
+        if arrived:
             for sender, runs in self.transport.arrivals(TURN_MESSAGES_MAX):
                 for run in runs:
                     if sender == CONTROL:
                         self._hear_owner(run)
                     else:
                         self._hear(sender, run)
+        if arrived and left_us:
             self._act()
+        else:
+            self._do_what_is_due()
 
     def _due_us(self) -> int:
-        """When there is something to do that no message brings."""
+        """When there is something to do besides hearing messages."""
         if self._orders or self._effects:
             return 0
         due_us = self.timers.next_due_us()

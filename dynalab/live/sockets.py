@@ -35,12 +35,12 @@ RCVMORE = int(zmq.RCVMORE)
 
 
 class PlainSocket(zmq.Socket[bytes]):
-    """A socket whose `send` is libzmq's.
+    """A socket whose `send` is that of pyzmq's backend.
 
     That of `zmq.Socket` first looks for what only other kinds of sockets need, and so takes twice as long.
     """
 
-    send = zmq.backend.Socket.send  # type: ignore[assignment]  # It takes less.
+    send = zmq.backend.Socket.send  # type: ignore[assignment]  # It takes fewer arguments.
 
 
 def plain_socket(zmq_context: zmq.Context[Any], kind: int) -> PlainSocket:

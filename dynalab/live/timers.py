@@ -10,6 +10,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from zlib import crc32
 
+from dynalab.core.desk import NEVER_US
 from dynalab.core.effects import CancelTimer, SetTimer
 
 ROUNDS = frozenset({"ping", "gossip", "handoff", "antientropy"})
@@ -20,8 +21,6 @@ NODES_IN_STEP = 5
 
 SPREAD_US = 500_000
 """The groups of nodes that are in step are spread over so long."""
-
-NEVER_US = 1 << 62
 
 STALE_LOOK = 64
 """After so many timers were set, those that were cancelled or moved are thrown away, if they are the most."""

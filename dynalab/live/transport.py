@@ -10,7 +10,7 @@ Clients and the owner are answered through the ROUTER, on the connection of thei
     client: DEALER ◀▶ ROUTER
 
 The rules of a link act where the message leaves, before it meets a socket.
-What is said to one peer in one turn is one frame (`parcels`); `flush` sends them, and ends the turn.
+What is said to one peer in one turn is one frame (`parcels`); `flush` sends them.
 
 Rule 1: sending never waits. What a peer that is not connected, or a full queue, cannot take is dropped and counted;
 only what is said while a link is first being opened waits for it, a little and bounded.
@@ -26,16 +26,19 @@ from typing import Any
 
 import zmq
 
+from dynalab.core.desk import NEVER_US
 from dynalab.core.faults import Faults
 from dynalab.live.keys import CLIENT, CONTROL, Gate, KeyPair, prove, secret_route
 from dynalab.live.link import OPENING_MESSAGES_MAX, OPENING_MS, REOPEN_MS, Guest, Link, Traffic
 from dynalab.live.listener import Listener
 from dynalab.live.parcels import FRAME_BYTES_OVER, Run, Said, runs
 from dynalab.live.sockets import MESSAGE_BYTES_MAX, NOBLOCK, plain_socket
-from dynalab.live.timers import NEVER_US
 
 PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - FRAME_BYTES_OVER
 """A longer message is not sent: with what is in its frame already it might be too long."""
+
+ARRIVALS_BYTES_MAX = 64 * 1024 * 1024
+"""Of so many bytes no more is taken in at a time."""
 
 DELAYED_MESSAGES_MAX = 10_000
 """Messages that wait on bad links."""
@@ -139,7 +142,7 @@ class Transport:
         What cannot be taken apart comes as a run of the kind `NONSENSE`.
         """
         listener, traffic, peers, guests = self._listener, self.traffic, self._peers, self.guests
-        arrived, heard = [], 0
+        arrived, heard, size = [], 0, 0
         while True:
             route, sender, body = listener.hear()
             if sender in guests:
@@ -150,9 +153,10 @@ class Transport:
             many = said[0].many if len(said) == 1 else sum([run.many for run in said])
             heard += many
             traffic.messages_in += many
+            size += len(body)
             traffic.bytes_in += len(body)
             arrived.append((sender, said))
-            if heard >= limit or not listener.has_more():
+            if heard >= limit or size >= ARRIVALS_BYTES_MAX or not listener.has_more():
                 return arrived
 
     # Speaking --------------------------------------------------------------------------------

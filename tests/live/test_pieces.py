@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import io
 import os
+import socket
 from itertools import groupby, pairwise
 from random import Random
 
 import msgspec
+import psutil
 import pytest
 import zmq
 from hypothesis import given
@@ -40,7 +42,7 @@ from dynalab.live.frames import (
     read_notice,
 )
 from dynalab.live.gather import Gathering
-from dynalab.live.keys import Gate, KeyPair, prove, secret_route
+from dynalab.live.keys import SECRET_ROUTE_BYTES, Gate, KeyPair, prove, secret_route
 from dynalab.live.link import OPENING_MESSAGES_MAX, REOPEN_MS
 from dynalab.live.listener import BUSY_AFTER, Listener
 from dynalab.live.parcels import (
@@ -269,7 +271,7 @@ def test_a_name_is_remembered_until_somebody_comes_in(hall):
     a.send(b"here is A, for once")
     assert _next(listener) == ("A", b"here is A, for once")
     assert listener._gate.speakers == {route: "A"}
-    b = enter("B", b"fifteen bytes!?"[:14])
+    b = enter("B", b"fourteen bytes")
     b.send(b"here is B, for once")
     assert _next(listener) == ("B", b"here is B, for once")
     assert listener._gate.speakers == {}
@@ -279,7 +281,7 @@ def test_a_name_is_remembered_until_somebody_comes_in(hall):
 
 
 def test_the_next_owner_of_a_secret_routing_id_has_his_own_name(hall):
-    """Even who knows the secret of a connection that has gone does not take over its name."""
+    """Who is let in later is asked for his own name, even if he knows the secret of one who has left."""
     listener, enter = hall
     route = secret_route()
     with enter("A", route) as a:
@@ -293,7 +295,7 @@ def test_the_next_owner_of_a_secret_routing_id_has_his_own_name(hall):
 def test_frames_too_many_are_nobody_elses(hall):
     """Whatever frames somebody sends, also routing ids in wrong places: all others are heard, by their own names.
 
-    Of a message with too many frames nothing is taken for another's, and what is made up is nobody's.
+    No answer goes where one of the frames says, and none of them is remembered.
     """
     listener, enter = hall
     routes = {"A": secret_route(), "B": secret_route()}
@@ -301,28 +303,69 @@ def test_frames_too_many_are_nobody_elses(hall):
     for name, speaker in speakers.items():
         speaker.send(b"here I am, my name is " + name.encode())
         assert _next(listener)[0] == name
-    long, made_up = b"a frame that is long enough", secret_route()
+    long, made_up, mine = b"a frame that is long enough", secret_route(), {(routes[name], name) for name in "AB"}
     for frames in (
-        *([long, routes["A"]], [long, long], [b""], [made_up], [long, b"", b""], [long, made_up, long]),
+        *([long, routes["A"]], [long, long], [b""], [made_up], [routes["A"]], [long, b"", b""], [long, made_up, long]),
         *([long, routes["A"], routes["A"]], [routes["A"], long], [long] * 10, [long] * 11, [b"", routes["A"], b""]),
+        *([long, b"no secret", long], [b"", b"", b"no secret", long], [long, b"\xff" * 15, long]),
     ):
         for known in (True, False):
             if not known:
                 listener._gate.speakers = {}  # As if somebody had come in meanwhile.
             speakers["A"].send_multipart(frames)
-            while listener.wait(200):
-                for _, sender, body in _all_heard(listener):
-                    assert sender in ("A", ""), (frames, known, body)
-                    assert not sender or not body or body in frames
-            speakers["A"].send_multipart(frames)
             speakers["B"].send(b"B is still heard")
+            speakers["A"].send_multipart(frames)
+            speakers["A"].send(b"A has said all that")
             said = []
-            while ("B", b"B is still heard") not in said:
+            while not {("B", b"B is still heard"), ("A", b"A has said all that")} <= {one[1:] for one in said}:
                 assert listener.wait(60_000), (frames, known, said)
-                said += [(sender, body) for _, sender, body in _all_heard(listener)]
-            assert {body for sender, body in said if sender == "B"} == {b"B is still heard"}
-            mine = {(routes["A"], "A"), (routes["B"], "B"), (made_up, "A")}
+                said += _all_heard(listener)
+            assert [body for _, sender, body in said if sender == "B"] == [b"B is still heard"]
+            assert {route for route, sender, _ in said if sender == "A"} == {routes["A"]}
+            assert {sender for _, sender, _ in said} <= {"A", "B", ""}
             assert set(listener._gate.speakers.items()) <= mine
+
+
+def test_nobody_is_heard_without_end(hall):
+    """One who sends his own routing id again and again is refused each time, and holds nobody up."""
+    listener, enter = hall
+    route = secret_route()
+    a = enter("A", route)
+    a.send(b"here is A, for once")
+    assert _next(listener) == ("A", b"here is A, for once")
+    for _ in range(200):
+        a.send(route)
+    assert [_next(listener) for _ in range(200)] == [("A", route)] * 200
+
+
+def test_who_reconnects_is_heard_though_nobody_has_read_what_it_said_before(hall):
+    """A connection that breaks while the node is busy goes on by a new one, under its old routing id."""
+    listener, enter = hall
+    a = enter("A", secret_route())
+    a.send(b"here is A, for once")
+    assert _next(listener) == ("A", b"here is A, for once")
+    for number in range(50):  # Nobody reads these yet.
+        a.send(b"said before the break %d" % number)
+    assert listener.wait(60_000)
+    monitor = a.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    port = int(listener.endpoint.rpartition(":")[2])
+    for each in psutil.Process().net_connections("tcp"):
+        if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == port:
+            with socket.socket(fileno=os.dup(each.fd)) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+    assert monitor.poll(60_000), "it did not come back"
+    a.send(b"said after the break")
+    heard = []
+    while ("A", b"said after the break") not in heard:
+        heard.append(_next(listener))
+    assert {sender for sender, _ in heard} == {"A"}
+    a.disable_monitor()
+
+
+def test_no_frame_is_as_short_as_a_secret_routing_id():
+    """A frame has a version, a header and at least one byte; so a routing id in its place is known by its length."""
+    assert len(secret_route()) == SECRET_ROUTE_BYTES
+    assert 1 + HEADER.size + 1 > SECRET_ROUTE_BYTES
 
 
 def test_without_its_doorman_nobody_comes_in(ends, pair):

@@ -31,6 +31,7 @@ class Row(NamedTuple):
     elsewhere: tuple[str, ...] = ()
 
 
+PIECES = "tests/live/test_pieces.py"
 STRANGERS = "tests/live/test_strangers.py"
 LIFE = "tests/live/test_lifecycle.py"
 LOG = "tests/disk/test_log.py"
@@ -202,6 +203,8 @@ TABLE: dict[str, Row] = {
             f"{STRANGERS}::test_a_stranger_delivers_nothing",
             f"{STRANGERS}::test_a_routing_id_proves_nothing",
             f"{STRANGERS}::test_the_next_owner_of_a_routing_id_is_judged_by_his_own_key",
+            f"{PIECES}::test_the_next_owner_of_a_secret_routing_id_has_his_own_name",
+            f"{PIECES}::test_frames_too_many_are_nobody_elses",
         ),
     ),
     "S48": Row("pickle on the wire", "live", "I13", ("tests/test_layout.py::test_no_bytes_become_code",)),
