@@ -124,9 +124,8 @@ class Listener:
             return route, sender, b""
         if len(body) > SECRET_ROUTE_BYTES or not self.socket.get(RCVMORE):
             return route, sender, body
-        return self._hear_introduced(
-            body
-        )  # No frame of ours is so short: this is the routing id, that was one too many.
+        # No frame of ours is so short: this is the next routing id, and what we took for one was a frame too many.
+        return self._hear_introduced(body)
 
     def _hear_introduced(self, route: bytes) -> Heard:
         """What comes behind a routing id that we do not know, if it is one."""
