@@ -37,7 +37,7 @@ class Asking:
 
     def ask_home(self, request: Request, home: str) -> None:
         """Ask a home, or whoever stands in for it when it is believed down (4.6)."""
-        if home in self.membership.detector.suspects and self.sloppy:
+        if not self.membership.detector.believes_up(home) and self.sloppy:
             stand_in = self.stand_in(request, home)
             if stand_in is not None:
                 self.ask(request, stand_in, home)
