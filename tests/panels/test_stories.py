@@ -57,6 +57,18 @@ def test_a_story_shows_what_it_promises_on_processes(name: str) -> None:
     at.panel.close()
 
 
+@pytest.mark.parametrize("name", [name for name, story in BY_NAME.items() if not all(s.calls for s in story.steps)])
+def test_a_story_waits_for_its_reader(name: str) -> None:
+    """What a step only waits for may have come while its reader was still reading the step before."""
+    at = acted()
+    at.ask("story", do="begin", name=name, world="sim")
+    for step in BY_NAME[name].steps:
+        if not step.calls:
+            at.panel.show.subject.target.run(ms=10_000)
+        at.ask("story", do="next")
+        assert at.panel.story["status"] == "shown", at.panel.story
+
+
 def test_a_story_turns_its_rivals_off() -> None:
     """A story of one repair runs where no other repair could have done it."""
     for name, rivals in {
