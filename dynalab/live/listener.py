@@ -40,8 +40,8 @@ REST_NS = 5_000_000
 BUSY_AFTER = 64
 """After so many shorter waits, one after the other, it is busy; a round of pings and gossip brings fewer messages."""
 
-SPEAKERS_MAX = 4_096
-"""Of so many connections the names are remembered."""
+MADE_UP_BYTES = 5
+"""The length of a routing id that libzmq has made up."""
 
 Heard = tuple[bytes, str, bytes]
 """A message: the routing id of its connection, the name of its sender, and its content."""
@@ -136,7 +136,7 @@ class Listener:
         if not _is_of(route, frame):
             return route, "", b""
         sender = str(frame.get(USER_ID))
-        if len(route) == SECRET_ROUTE_BYTES and len(self._gate.speakers) < SPEAKERS_MAX:
+        if len(route) == SECRET_ROUTE_BYTES:  # So there are never more names than connections.
             self._gate.speakers[route] = sender
         return route, sender, body
 
@@ -165,10 +165,10 @@ class Listener:
 def _is_of(route: bytes, frame: zmq.Frame) -> bool:
     """Whether a frame came on the connection with this routing id.
 
-    Those that begin with zero are libzmq's own: for who has chosen none, and for what is left of a connection whose
+    Short ones that begin with zero are libzmq's own: for who has chosen none, and for what is left of a connection whose
     other end has already come back by another.
     """
     try:
-        return route[:1] == b"\0" or route == str(frame.get(IDENTITY)).encode()
+        return (len(route) == MADE_UP_BYTES and route[0] == 0) or route == str(frame.get(IDENTITY)).encode()
     except UnicodeDecodeError:  # pyzmq reads it as text, or not at all.
         return False

@@ -263,17 +263,21 @@ def _next(listener):
     return listener.hear()[1:]
 
 
+def _introduced(listener, enter, name, route):
+    """A socket that has been heard once, by its name."""
+    speaker = enter(name, route)
+    speaker.send(b"here I am, my name is " + name.encode())
+    assert _next(listener) == (name, b"here I am, my name is " + name.encode())
+    return speaker
+
+
 def test_a_name_is_remembered_until_somebody_comes_in(hall):
     """By a secret routing id, and no other: whoever came in before a message has emptied the memory of the names."""
     listener, enter = hall
     route = secret_route()
-    a = enter("A", route)
-    a.send(b"here is A, for once")
-    assert _next(listener) == ("A", b"here is A, for once")
+    a = _introduced(listener, enter, "A", route)
     assert listener._gate.speakers == {route: "A"}
-    b = enter("B", b"fourteen bytes")
-    b.send(b"here is B, for once")
-    assert _next(listener) == ("B", b"here is B, for once")
+    _introduced(listener, enter, "B", b"fourteen bytes")
     assert listener._gate.speakers == {}
     a.send(b"here is A, once more")
     assert _next(listener) == ("A", b"here is A, once more")
@@ -284,12 +288,8 @@ def test_the_next_owner_of_a_secret_routing_id_has_his_own_name(hall):
     """Who is let in later is asked for his own name, even if he knows the secret of one who has left."""
     listener, enter = hall
     route = secret_route()
-    with enter("A", route) as a:
-        a.send(b"here is A, for once")
-        assert _next(listener) == ("A", b"here is A, for once")
-    b = enter("B", route)
-    b.send(b"here is B, for once")
-    assert _next(listener) == ("B", b"here is B, for once")
+    _introduced(listener, enter, "A", route).close()
+    _introduced(listener, enter, "B", route)
 
 
 def test_frames_too_many_are_nobody_elses(hall):
@@ -299,15 +299,17 @@ def test_frames_too_many_are_nobody_elses(hall):
     """
     listener, enter = hall
     routes = {"A": secret_route(), "B": secret_route()}
-    speakers = {name: enter(name, route) for name, route in routes.items()}
-    for name, speaker in speakers.items():
-        speaker.send(b"here I am, my name is " + name.encode())
-        assert _next(listener)[0] == name
+    speakers = {name: _introduced(listener, enter, name, route) for name, route in routes.items()}
     long, made_up, mine = b"a frame that is long enough", secret_route(), {(routes[name], name) for name in "AB"}
     for frames in (
         *([long, routes["A"]], [long, long], [b""], [made_up], [routes["A"]], [long, b"", b""], [long, made_up, long]),
         *([long, routes["A"], routes["A"]], [routes["A"], long], [long] * 10, [long] * 11, [b"", routes["A"], b""]),
-        *([long, b"no secret", long], [b"", b"", b"no secret", long], [long, b"\xff" * 15, long]),
+        *(
+            [long, b"no secret", long],
+            [b"", b"", b"no secret", long],
+            [long, b"\xff" * 15, long],
+            [long, bytes(15), long],
+        ),
     ):
         for known in (True, False):
             if not known:
@@ -330,9 +332,7 @@ def test_nobody_is_heard_without_end(hall):
     """One who sends his own routing id again and again is refused each time, and holds nobody up."""
     listener, enter = hall
     route = secret_route()
-    a = enter("A", route)
-    a.send(b"here is A, for once")
-    assert _next(listener) == ("A", b"here is A, for once")
+    a = _introduced(listener, enter, "A", route)
     for _ in range(200):
         a.send(route)
     assert [_next(listener) for _ in range(200)] == [("A", route)] * 200
@@ -341,9 +341,7 @@ def test_nobody_is_heard_without_end(hall):
 def test_who_reconnects_is_heard_though_nobody_has_read_what_it_said_before(hall):
     """A connection that breaks while the node is busy goes on by a new one, under its old routing id."""
     listener, enter = hall
-    a = enter("A", secret_route())
-    a.send(b"here is A, for once")
-    assert _next(listener) == ("A", b"here is A, for once")
+    a = _introduced(listener, enter, "A", secret_route())
     for number in range(50):  # Nobody reads these yet.
         a.send(b"said before the break %d" % number)
     assert listener.wait(60_000)
