@@ -165,8 +165,8 @@ class Listener:
 def _is_of(route: bytes, frame: zmq.Frame) -> bool:
     """Whether a frame came on the connection with this routing id.
 
-    Short ones that begin with zero are libzmq's own: for who has chosen none, and for what is left of a connection whose
-    other end has already come back by another.
+    Short ones that begin with zero are libzmq's own: for who has chosen none, and for what is left of a connection
+    whose other end has already come back by another.
     """
     try:
         return (len(route) == MADE_UP_BYTES and route[0] == 0) or route == str(frame.get(IDENTITY)).encode()
