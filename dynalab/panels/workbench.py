@@ -153,10 +153,12 @@ class Workbench(anywidget.AnyWidget):
             self._open(self._first)
 
     def _begin_with_a_trace(self) -> None:
+        """Show the first moment, before any browser can ask for another one."""
         written = next((event.key for event in self.show.feed.tape if event.kind == "write"), b"")
         self.view = {**self.view, "tab": "time", "key": key_text(written)}
         self.look()
-        answers.travel(self, {"to": 1})
+        self.show.wanted_step = 1
+        self.show_moment()
 
     # News ----------------------------------------------------------------------------------------
 

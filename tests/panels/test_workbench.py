@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -177,6 +178,23 @@ def test_a_saved_trace_opens_without_a_cluster(tmp_path: Path) -> None:
     assert set(at.panel.placement["held"]) == set(sim.values("cart"))
     at.ask("travel", to=1)
     assert at.panel.travel["scene"]["faults"]["sides"] == []
+
+
+def test_a_saved_trace_begins_at_its_first_moment(tmp_path: Path) -> None:
+    """In a notebook, where work waits its turn, the first moment is there before a browser could ask for the last."""
+    sim = Simulation(5, seed=7)
+    sim.put("cart", ["milk"], w=3)
+    saved = replay(sim.trace.save(tmp_path / "x.trace")).trace
+
+    async def open_panel() -> dict[str, Any]:
+        at = Acted(saved)
+        begun = dict(at.panel.travel)
+        at.panel.close()
+        return begun
+
+    begun = asyncio.run(open_panel())
+    assert begun["step"] == 1
+    assert begun["of"] > 1
 
 
 def test_words_of_a_panel_do_not_depend_on_time() -> None:
